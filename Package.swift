@@ -60,7 +60,7 @@ let package = Package(
     .target(name: "Ledger", dependencies: ["Linux"], swiftSettings: dataPlaneRules),
 
     .target(
-      name: "Configuration", dependencies: ["Linux"], swiftSettings: dataPlaneRules),
+      name: "Configuration", dependencies: ["Linux", "Ledger"], swiftSettings: dataPlaneRules),
     .target(name: "Reactor", dependencies: ["Linux"], swiftSettings: dataPlaneRules),
 
     .target(

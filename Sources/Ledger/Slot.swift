@@ -1,0 +1,193 @@
+/// One slot as one worker uses it: its own counters, and the gauges that all share.
+///
+/// **Gauges that limits obey** are kept twice: in a cell that all workers change atomically, and as
+/// each worker's share of it, so that the master can take a dead worker's share away. Between the
+/// two writes a worker that is killed leaves them one apart; its *intent*, written before and
+/// cleared after, tells the master to compare the cell with the sum of the shares
+/// (``SharedLedger/settle(lane:)``). Until that has been done, which takes the master as long as it
+/// takes to hear of a death, a gauge can be one too high for each worker killed, and never too low:
+/// a limit is not exceeded.
+@frozen public struct Slot: Sendable {
+  public let shared: GaugeBlock
+  public let own: CounterBlock
+  @usableFromInline let intent: Cell
+  @usableFromInline let index: UInt64
+
+  @inlinable
+  init(shared: GaugeBlock, own: CounterBlock, intent: Cell, index: UInt64) {
+    self.shared = shared
+    self.own = own
+    self.intent = intent
+    self.index = index
+  }
+
+  /// Counts one event that only this worker counts.
+  @inlinable
+  public func count(_ counter: Counter, _ amount: UInt64 = 1) {
+    own[counter].add(amount)
+  }
+
+  /// Takes one of `limit` places over all workers.
+  ///
+  /// - Returns: whether there was one.
+  @inlinable
+  public func enter(limit: UInt64 = .max) -> Bool {
+    intent.store(index + 1)
+    let entered = shared[.current].increment(below: limit)
+    if entered {
+      own[.currentShare].add(1)
+      shared[.maximum].raise(to: shared[.current].value)
+    }
+    intent.store(0)
+    return entered
+  }
+
+  /// Gives the place back.
+  @inlinable
+  public func leave() {
+    intent.store(index + 1)
+    own[.currentShare].subtract(1)
+    shared[.current].fetchSubtract(1)
+    intent.store(0)
+  }
+
+  /// Counts a session that begins to wait for a place.
+  @inlinable
+  public func beginToWait() {
+    intent.store(index + 1)
+    shared[.queued].fetchAdd(1)
+    own[.queuedShare].add(1)
+    shared[.queuedMaximum].raise(to: shared[.queued].value)
+    intent.store(0)
+  }
+
+  @inlinable
+  public func endWait() {
+    intent.store(index + 1)
+    own[.queuedShare].subtract(1)
+    shared[.queued].fetchSubtract(1)
+    intent.store(0)
+  }
+}
+
+// MARK: - Rates and averages
+
+/// How often something happens: this second's count and the last one's, over all workers.
+///
+/// As in the reference, the rate now is what came in the current second plus what the rest of it
+/// would have brought at the last second's rate.
+@frozen public struct RateGauge: Sendable {
+  @usableFromInline let now: Cell
+  @usableFromInline let before: Cell
+  @usableFromInline let maximum: Cell
+
+  @inlinable
+  public init(sessionsOf gauges: GaugeBlock) {
+    now = gauges[.rateNow]
+    before = gauges[.rateBefore]
+    maximum = gauges[.rateMaximum]
+  }
+
+  @inlinable
+  public init(connectionsOf gauges: GaugeBlock) {
+    now = gauges[.connectionRateNow]
+    before = gauges[.connectionRateBefore]
+    maximum = gauges[.connectionRateMaximum]
+  }
+
+  /// Counts one event in the second `second` of the monotonic clock.
+  ///
+  /// A cell holds the second in its upper half and the count in its lower one, so that one exchange
+  /// changes both.
+  @inlinable
+  public func count(second: UInt32) {
+    while true {
+      let seen = now.value
+      let seenSecond = UInt32(truncatingIfNeeded: seen >> 32)
+      if seenSecond == second {
+        if now.exchange(seen, for: seen &+ 1) {
+          maximum.raise(to: UInt64(UInt32(truncatingIfNeeded: seen &+ 1)))
+          return
+        }
+      } else if now.exchange(seen, for: UInt64(second) << 32 | 1) {
+        before.store(seen)
+        maximum.raise(to: 1)
+        return
+      }
+    }
+  }
+
+  /// Events a second, at `milliseconds` into the second `second`.
+  public func rate(second: UInt32, milliseconds: UInt64) -> UInt64 {
+    let seen = now.value
+    let current = seen & 0xffff_ffff
+    if seen >> 32 == UInt64(second) {
+      let last = before.value
+      let previous = last >> 32 == UInt64(second &- 1) ? last & 0xffff_ffff : 0
+      return current + previous * (1000 - min(milliseconds, 1000)) / 1000
+    }
+    if seen >> 32 == UInt64(second &- 1) {
+      return current * (1000 - min(milliseconds, 1000)) / 1000
+    }
+    return 0
+  }
+}
+
+extension GaugeBlock {
+  /// Adds a sample to a sliding average over the last 1024; see ``average(_:)``.
+  @inlinable
+  public func sample(_ gauge: Gauge, _ milliseconds: UInt64) {
+    let cell = self[gauge]
+    var seen = cell.value
+    while !cell.exchange(seen, for: seen &- (seen &+ 1023) / 1024 &+ milliseconds) {
+      seen = cell.value
+    }
+  }
+
+  /// The average in milliseconds.
+  public func average(_ gauge: Gauge) -> UInt64 { (self[gauge].value + 1023) / 1024 }
+}
+
+// MARK: - After a death
+
+extension SharedLedger {
+  /// Takes a dead worker's shares out of the gauges and frees its lane. Only the master calls it,
+  /// once it has reaped the worker.
+  public func settle(lane index: Int, slots: Int) {
+    let lane = lane(index)
+    for slot in 0..<min(slots, Self.slotCapacity) {
+      let own = counters(slot: slot, lane: index)
+      settle(own[.currentShare], gauges(of: slot)[.current])
+      settle(own[.queuedShare], gauges(of: slot)[.queued])
+      own[.oldestTicket].store(0)
+    }
+    let interrupted = lane[.intent].value
+    lane[.intent].store(0)
+    lane[.isAsleep].store(0)
+    lane[.state].store(LaneState.free.rawValue)
+    if interrupted > 0, interrupted <= UInt64(Self.slotCapacity) {
+      let slot = Int(interrupted - 1)
+      reconcile(gauges(of: slot)[.current], .currentShare, slot: slot)
+      reconcile(gauges(of: slot)[.queued], .queuedShare, slot: slot)
+    }
+  }
+
+  private func settle(_ share: Cell, _ gauge: Cell) {
+    let count = share.value
+    guard count > 0 else { return }
+    share.store(0)
+    gauge.fetchSubtract(count)
+  }
+
+  /// Sets a gauge to the sum of its shares, at a moment when no worker is about to change it.
+  private func reconcile(_ gauge: Cell, _ share: Counter, slot: Int) {
+    for _ in 0..<10_000 {
+      let seen = gauge.value
+      let sum = total(share, slot: slot)
+      let isBusy = (0..<lanesEverUsed).contains { lane($0)[.intent].value == UInt64(slot + 1) }
+      if !isBusy, total(share, slot: slot) == sum, gauge.value == seen {
+        if seen == sum || gauge.exchange(seen, for: sum) { return }
+      }
+    }
+  }
+}
