@@ -1,4 +1,3 @@
-public import Linux
 import Synchronization
 
 /// What the processes of sluice share: counters, gauges and states, in memory that outlives each of

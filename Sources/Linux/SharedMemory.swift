@@ -19,6 +19,7 @@ public struct SharedMemory: ~Copyable, Sendable {
   /// - Parameters:
   ///   - name: what `/proc/PID/maps` calls it.
   ///   - size: bytes, a multiple of the page size.
+  /// - Throws: `EMFILE` or `ENOMEM`.
   public init(name: String, size: Int) throws(Errno) {
     let number = try check(unsafe name.withCString { unsafe clinux_memfd($0) })
     let descriptor = Descriptor(adopting: number)
