@@ -41,12 +41,12 @@ class LogReceiver:
             matches = [match for match in (re.search(pattern, line) for line in list(self.lines)) if match]
             return matches if len(matches) >= count else None
 
-        matches = wait_until(found, timeout, f"{count} log line(s) like {pattern!r} among {self.lines[-20:]}")
+        matches = wait_until(found, timeout, lambda: f"{count} log line(s) like {pattern!r} among {self.lines[-20:]}")
         return matches[0] if count == 1 else matches
 
     def sessions(self, count=1, timeout=10.0):
         """The first `count` tcplog lines, each a dictionary of its fields."""
-        wait_until(lambda: len(self._sessions()) >= count, timeout, f"{count} session(s) in the log {self.lines}")
+        wait_until(lambda: len(self._sessions()) >= count, timeout, lambda: f"{count} session(s) in the log {self.lines}")
         return self._sessions()
 
     def session(self, timeout=10.0):

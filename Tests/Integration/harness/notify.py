@@ -66,7 +66,9 @@ class NotifySocket:
 
     def wait_for(self, timeout=10.0, since=0, **wanted):
         found = wait_until(
-            lambda: self.matching(since, **wanted), timeout, f"a notification with {wanted}, among {self.messages[since:]}"
+            lambda: self.matching(since, **wanted),
+            timeout,
+            lambda: f"a notification with {wanted}, among {[message.variables for message in self.messages[since:]]}",
         )
         return found[0]
 

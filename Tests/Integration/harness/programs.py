@@ -6,6 +6,7 @@ SLUICE_CONTROLLER  the control plane's program, where it does not lie beside the
 """
 
 import os
+import signal
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -22,3 +23,8 @@ def daemon_command(configuration_files, control_socket):
     files = [argument for file in configuration_files for argument in ("-f", str(file))]
     foreground = ["-Ws"] if KIND == "haproxy" else []
     return [SLUICE, *foreground, *files, "-S", str(control_socket)]
+
+
+def kill(pid):
+    """kill -9: the program gets no chance to do anything about it."""
+    os.kill(pid, signal.SIGKILL)

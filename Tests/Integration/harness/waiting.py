@@ -7,6 +7,7 @@ def wait_until(condition, timeout=10.0, what="the condition to hold", every=0.01
     """Calls `condition` until its result is true, and returns that result.
 
     An AssertionError from `condition` counts as "not yet", so that a check written with `assert` can be waited for.
+    `what` may be a function that says at the end what was there instead.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -19,6 +20,7 @@ def wait_until(condition, timeout=10.0, what="the condition to hold", every=0.01
         if seen:
             return seen
         if time.monotonic() >= deadline:
+            what = what() if callable(what) else what
             raise AssertionError(f"waited {timeout:g} s for {what}; last seen: {refused or repr(seen)}")
         time.sleep(every)
 
