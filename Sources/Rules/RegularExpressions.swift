@@ -1,0 +1,111 @@
+private import CPCRE2
+
+/// The compiled patterns of `-m reg`, and the one workspace that all matches share.
+///
+/// Everything is allocated when the rules are compiled, before the fork: a match allocates
+/// nothing as long as the patterns run as machine code. Where the process may not make memory
+/// executable (`MemoryDenyWriteExecute=`), PCRE2 interprets them instead, and grows its workspace
+/// when a pattern first needs more.
+///
+/// The subject is what a stranger sent, so the work of a match is bounded: one that reaches the
+/// limit counts as no match, as in the reference.
+///
+/// This is the only file of its room that touches pointers.
+@safe struct RegularExpressions: ~Copyable {
+  /// How often PCRE2 may try at one subject: a few milliseconds at worst. Honest patterns on a
+  /// name of 255 bytes take some hundreds.
+  private static let matchLimit: UInt32 = 200_000
+  /// How deep, and with how much memory in KiB, the interpreter may go.
+  private static let depthLimit: UInt32 = 1_000
+  private static let heapLimit: UInt32 = 4_096
+  private static let jitStack = (start: 32 * 1024, maximum: 512 * 1024)
+
+  private var codes: [OpaquePointer] = unsafe []
+  private let matchData: OpaquePointer
+  private let context: OpaquePointer
+  private let stack: OpaquePointer?
+  /// Where a subject is folded that a case converter changes.
+  private let folded: UnsafeMutableBufferPointer<UInt8>
+
+  /// - Parameter longestSubject: Bytes of the longest subject; what is longer is cut.
+  init(longestSubject: Int) {
+    guard let matchData = unsafe pcre2_match_data_create_8(1, nil),
+      let context = unsafe pcre2_match_context_create_8(nil)
+    else { fatalError("out of memory") }
+    unsafe self.matchData = matchData
+    unsafe self.context = context
+    unsafe pcre2_set_match_limit_8(context, Self.matchLimit)
+    unsafe pcre2_set_depth_limit_8(context, Self.depthLimit)
+    unsafe pcre2_set_heap_limit_8(context, Self.heapLimit)
+    unsafe stack = pcre2_jit_stack_create_8(Self.jitStack.start, Self.jitStack.maximum, nil)
+    if let stack = unsafe stack {
+      unsafe pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack))
+    }
+    unsafe folded = .allocate(capacity: longestSubject)
+  }
+
+  deinit {
+    for index in unsafe codes.indices { unsafe pcre2_code_free_8(codes[index]) }
+    unsafe pcre2_match_data_free_8(matchData)
+    unsafe pcre2_match_context_free_8(context)
+    if let stack = unsafe stack { unsafe pcre2_jit_stack_free_8(stack) }
+    unsafe folded.deallocate()
+  }
+
+  /// Why a pattern does not compile.
+  struct PatternError: Error {
+    var message: String
+    /// Bytes into the pattern.
+    var offset: Int
+  }
+
+  /// Compiles one more pattern; its index is the count before.
+  ///
+  /// Groups do not capture, as in the reference, so back references are errors.
+  mutating func compile(_ pattern: String, ignoresCase: Bool) throws(PatternError) {
+    let options = PCRE2_NO_AUTO_CAPTURE | (ignoresCase ? PCRE2_CASELESS : 0)
+    var code: CInt = 0
+    var offset = 0
+    let bytes = Array(pattern.utf8)
+    let compiled = unsafe bytes.withUnsafeBufferPointer {
+      unsafe pcre2_compile_8($0.baseAddress, $0.count, options, &code, &offset, nil)
+    }
+    guard let compiled = unsafe compiled else {
+      throw PatternError(message: Self.message(of: code), offset: offset)
+    }
+    // Without executable memory the pattern is interpreted: slower, and the same result.
+    _ = unsafe pcre2_jit_compile_8(compiled, PCRE2_JIT_COMPLETE)
+    unsafe codes.append(compiled)
+  }
+
+  var count: Int { unsafe codes.count }
+
+  private static func message(of code: CInt) -> String {
+    var buffer = [UInt8](repeating: 0, count: 256)
+    let length = unsafe buffer.withUnsafeMutableBufferPointer {
+      unsafe pcre2_get_error_message_8(code, $0.baseAddress, $0.count)
+    }
+    return String(decoding: buffer.prefix(max(0, Int(length))), as: UTF8.self)
+  }
+
+  /// Whether any of the patterns in `set` is found in `text`.
+  borrowing func anyMatches(_ text: borrowing Text, in set: Slice) -> Bool {
+    guard text.folding != .none else {
+      return unsafe text.bytes.withUnsafeBufferPointer { unsafe search($0, set) }
+    }
+    let count = unsafe min(text.count, folded.count)
+    for index in 0..<count { unsafe folded[index] = text[index] }
+    return unsafe search(UnsafeBufferPointer(rebasing: folded[..<count]), set)
+  }
+
+  private borrowing func search(_ subject: UnsafeBufferPointer<UInt8>, _ set: Slice) -> Bool {
+    // PCRE2 10.42 wants an address for an empty subject too.
+    let start = unsafe subject.baseAddress ?? UnsafePointer(folded.baseAddress)
+    for index in set.indices {
+      let found = unsafe pcre2_match_8(
+        codes[index], start, subject.count, 0, 0, matchData, context)
+      if found >= 0 { return true }
+    }
+    return false
+  }
+}

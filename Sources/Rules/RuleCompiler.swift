@@ -1,0 +1,387 @@
+public import Configuration
+import Linux
+
+extension RuleSet {
+  /// Compiles the rules of all proxies.
+  ///
+  /// The names of certificates must be in the configuration by then.
+  ///
+  /// - Throws: Everything that is wrong, such as regular expressions that PCRE2 refuses.
+  public init(compiling configuration: ProxyConfiguration) throws(RuleErrors) {
+    var compiler = RuleCompiler(bufferSize: configuration.global.bufferSize)
+    for frontend in configuration.frontends { compiler.add(frontend) }
+    for backend in configuration.backends { compiler.add(backend) }
+    if !compiler.diagnostics.isEmpty { throw RuleErrors(diagnostics: compiler.diagnostics) }
+    self = compiler.finish()
+  }
+}
+
+/// Grows the arrays of a rule set.
+struct RuleCompiler: ~Copyable {
+  private let bufferSize: Int
+  private(set) var diagnostics: [RuleDiagnostic] = []
+
+  private var frontends: [RuleSet.FrontendPrograms] = []
+  private var backends: [RuleSet.BackendPrograms] = []
+  private var steps: [Step] = []
+  private var targets: [UInt32] = []
+  private var lookups: [Lookup] = []
+  private var conditions: [CompiledCondition] = []
+  private var alternatives: [Slice] = []
+  private var terms: [CompiledTerm] = []
+  private var criteria: [CompiledCriterion] = []
+  private var tables: [PatternTable] = []
+  private var patterns = PatternTables()
+  private var integers = OrderedRanges<Int>()
+  private var addresses = OrderedRanges<AddressKey>()
+  private var expressions: RegularExpressions
+  private var certificates: [CertificateNames] = []
+
+  /// The ACLs of the proxy at hand, and what was made of those that were used so far.
+  private var acls: [ACL] = []
+  private var compiledACLs: [Slice?] = []
+
+  init(bufferSize: Int) {
+    self.bufferSize = bufferSize
+    expressions = RegularExpressions(longestSubject: bufferSize)
+  }
+
+  consuming func finish() -> RuleSet {
+    RuleSet(
+      frontends: frontends, backends: backends, steps: steps, targets: targets, lookups: lookups,
+      conditions: conditions, alternatives: alternatives, terms: terms, criteria: criteria,
+      tables: tables, patterns: patterns, integers: integers, addresses: addresses,
+      expressions: expressions, certificates: certificates)
+  }
+
+  // MARK: Proxies
+
+  mutating func add(_ frontend: Frontend) {
+    begin(frontend.acls)
+    var programs = RuleSet.FrontendPrograms()
+    programs.connection = program(of: frontend.connectionRules)
+    programs.session = program(of: frontend.sessionRules)
+    programs.content = program(of: frontend.contentRules)
+    programs.routes = program(
+      of: frontend.backendRules.map { ($0.condition, $0.backend, $0.position) })
+    let start = certificates.count
+    for bind in frontend.binds {
+      certificates.append(CertificateNames(bind.tls?.certificateNames ?? [], in: &patterns))
+    }
+    programs.certificates = Slice(start..<certificates.count)
+    frontends.append(programs)
+  }
+
+  mutating func add(_ backend: Backend) {
+    begin(backend.acls)
+    var programs = RuleSet.BackendPrograms()
+    programs.content = program(of: backend.contentRules)
+    programs.routes = program(
+      of: backend.serverRules.map { ($0.condition, $0.server, $0.position) })
+    backends.append(programs)
+  }
+
+  private mutating func begin(_ acls: [ACL]) {
+    self.acls = acls
+    compiledACLs = Array(repeating: nil, count: acls.count)
+  }
+
+  // MARK: Rules
+
+  private mutating func program(of rules: [Rule]) -> Program {
+    program(of: rules.map { ($0.condition, Int(Verdict($0.action).rawValue), $0.position) })
+  }
+
+  private mutating func program(
+    of rules: [(condition: Condition?, target: Int, position: SourcePosition)]
+  ) -> Program {
+    var program = Program()
+    let firstTarget = targets.count
+    targets.append(contentsOf: rules.map { UInt32($0.target) })
+    program.targets = Slice(firstTarget..<targets.count)
+
+    let runs = rules.map { settledFetch(of: $0.condition) }
+    let firstStep = steps.count
+    var index = 0
+    while index < rules.count {
+      var end = index + 1
+      if let fetch = runs[index] {
+        while end < rules.count, runs[end] == fetch { end += 1 }
+      }
+      let test: Step.Test
+      if let fetch = runs[index], end - index > 1 {
+        program.needs.formUnion(fetch.needs)
+        test = lookup(fetch, of: rules[index..<end].map(\.condition), firstLabel: index)
+      } else {
+        end = index + 1
+        test = condition(rules[index].condition, needs: &program.needs)
+      }
+      steps.append(Step(test: test, lastRule: UInt32(end - 1)))
+      index = end
+    }
+    program.steps = Slice(firstStep..<steps.count)
+    return program
+  }
+
+  private mutating func condition(_ condition: Condition?, needs: inout Needs) -> Step.Test {
+    guard let condition else { return .always }
+    var conjunctions: [Slice] = []
+    for alternative in condition.alternatives {
+      var compiled: [CompiledTerm] = []
+      for term in alternative {
+        let criteria = self.criteria(ofACL: term.acl, needs: &needs)
+        compiled.append(CompiledTerm(isNegated: term.isNegated, criteria: criteria))
+      }
+      conjunctions.append(Slice(terms.count..<terms.count + compiled.count))
+      terms.append(contentsOf: compiled)
+    }
+    let start = alternatives.count
+    alternatives.append(contentsOf: conjunctions)
+    conditions.append(
+      CompiledCondition(
+        isNegated: condition.isNegated, alternatives: Slice(start..<alternatives.count)))
+    return .condition(UInt32(conditions.count - 1))
+  }
+
+  private mutating func criteria(ofACL index: Int, needs: inout Needs) -> Slice {
+    let slice: Slice
+    if let known = compiledACLs[index] {
+      slice = known
+    } else {
+      let compiled = acls[index].lines.compactMap { criterion($0) }
+      slice = Slice(criteria.count..<criteria.count + compiled.count)
+      criteria.append(contentsOf: compiled)
+      compiledACLs[index] = slice
+    }
+    for index in slice.indices { needs.formUnion(criteria[index].fetch.needs) }
+    return slice
+  }
+
+  // MARK: Runs
+
+  /// The sample that a rule's condition is about, if the condition is nothing but a choice of
+  /// patterns for it: then a run of such rules over one sample becomes one lookup.
+  private func settledFetch(of condition: Condition?) -> CompiledFetch? {
+    guard let condition, !condition.isNegated else { return nil }
+    var common: CompiledFetch?
+    for alternative in condition.alternatives {
+      guard alternative.count == 1, !alternative[0].isNegated else { return nil }
+      for line in acls[alternative[0].acl].lines {
+        let fetch = compiled(line.sample.fetch)
+        guard fetch.isSettledText, line.match.walk != nil, common == nil || common == fetch else {
+          return nil
+        }
+        common = fetch
+      }
+    }
+    return common
+  }
+
+  private struct TableKind: Hashable {
+    var walk: Walk
+    var folding: CaseFolding
+  }
+
+  /// One lookup for a run of rules; its labels are the rules' places in their list.
+  private mutating func lookup(
+    _ fetch: CompiledFetch, of conditions: [Condition?], firstLabel: Int
+  ) -> Step.Test {
+    var kinds: [TableKind] = []
+    var contents: [TableKind: [PatternTables.Pattern]] = [:]
+    for (offset, condition) in conditions.enumerated() {
+      for alternative in condition?.alternatives ?? [] {
+        for line in acls[alternative[0].acl].lines {
+          guard let walk = line.match.walk else { continue }
+          let kind = TableKind(walk: walk, folding: line.readFolding)
+          if contents[kind] == nil { kinds.append(kind) }
+          contents[kind, default: []].append(
+            contentsOf: line.texts(label: UInt32(firstLabel + offset)))
+        }
+      }
+    }
+    let start = tables.count
+    for kind in kinds {
+      tables.append(
+        patterns.insert(contents[kind] ?? [], walk: kind.walk, folding: kind.folding))
+    }
+    lookups.append(Lookup(fetch: fetch, tables: Slice(start..<tables.count)))
+    return .lookup(UInt32(lookups.count - 1))
+  }
+
+  // MARK: Criteria
+
+  /// Compiles a line of an ACL; nil after a complaint.
+  private mutating func criterion(_ line: Criterion) -> CompiledCriterion? {
+    let fetch = compiled(line.sample.fetch)
+    guard let test = test(line, of: fetch) else { return nil }
+    return CompiledCriterion(
+      fetch: fetch, endsAtNUL: line.readsBytesAsString, folding: line.sample.folding, test: test)
+  }
+
+  private mutating func test(_ line: Criterion, of fetch: CompiledFetch)
+    -> CompiledCriterion.Test?
+  {
+    if let walk = line.match.walk {
+      if walk == .whole, line.match == .binary, !fetch.isBytes {
+        return refuse(line, "cannot match bytes against a number or an address")
+      }
+      let table = patterns.insert(line.texts(label: 0), walk: walk, folding: line.readFolding)
+      tables.append(table)
+      return .text(UInt32(tables.count - 1))
+    }
+    switch line.match {
+    case .found:
+      return .found
+    case .boolean, .integer:
+      if fetch.isPayload { return refuse(line, "cannot read a payload as a number") }
+      return line.match == .boolean ? .nonzero : .integer(integers.insert(line.integers))
+    case .length:
+      return .length(integers.insert(line.integers))
+    case .address:
+      if fetch.isBytes { return refuse(line, "cannot look for an address in text") }
+      return .address(addresses.insert(line.networks))
+    case .regularExpression:
+      return expression(line)
+    case .string, .begin, .end, .substring, .domain, .directory, .binary:
+      preconditionFailure("tables serve \(line.match)")
+    }
+  }
+
+  private mutating func expression(_ line: Criterion) -> CompiledCriterion.Test? {
+    let start = expressions.count
+    for pattern in line.strings {
+      do throws(RegularExpressions.PatternError) {
+        try expressions.compile(pattern, ignoresCase: line.ignoresCase)
+      } catch {
+        _ = refuse(
+          line,
+          "regular expression '\(pattern)' is refused at byte \(error.offset): \(error.message)")
+      }
+    }
+    return .expression(Slice(start..<expressions.count))
+  }
+
+  private mutating func refuse(_ line: Criterion, _ message: String) -> CompiledCriterion.Test? {
+    diagnostics.append(RuleDiagnostic(message: message, position: line.position))
+    return nil
+  }
+
+  private func compiled(_ fetch: SampleExpression.Fetch) -> CompiledFetch {
+    switch fetch {
+    case .source: .source
+    case .sourcePort: .sourcePort
+    case .destination: .destination
+    case .destinationPort: .destinationPort
+    case .serverName: .serverName
+    case .serverNameInCertificate: .serverNameInCertificate
+    case .helloType: .helloType
+    case .helloVersion: .helloVersion
+    case .applicationProtocols: .applicationProtocols
+    case .requestLength: .requestLength
+    case .payload(let offset, let length):
+      offset + length > bufferSize
+        ? .never : .payload(offset: UInt32(offset), length: UInt32(length))
+    case .waitEnd: .waitEnd
+    case .always(let value): .always(value)
+    }
+  }
+}
+
+// MARK: - Reading the configuration's types
+
+extension Verdict {
+  fileprivate init(_ action: Rule.Action) {
+    switch action {
+    case .accept: self = .accept
+    case .reject: self = .reject
+    case .silentDrop: self = .silentDrop
+    case .expectProxyHeader: self = .expectProxyHeader
+    }
+  }
+}
+
+extension CompiledFetch {
+  fileprivate var isPayload: Bool {
+    if case .payload = self { true } else { self == .never }
+  }
+
+  /// Whether the sample is text or bytes, rather than a number or an address.
+  fileprivate var isBytes: Bool { isSettledText || isPayload }
+}
+
+extension Match {
+  /// How a table finds its patterns in a text; nil for what is not looked up in tables.
+  fileprivate var walk: Walk? {
+    switch self {
+    case .string, .binary: .whole
+    case .begin: .prefixes
+    case .end: .suffixes
+    case .substring: .substrings
+    case .domain: .domainWords
+    case .directory: .pathWords
+    case .found, .boolean, .integer, .address, .regularExpression, .length: nil
+    }
+  }
+}
+
+extension SampleExpression {
+  /// What the converters come to: of several, the last one wins.
+  fileprivate var folding: CaseFolding {
+    switch converters.last {
+    case .lower: .lower
+    case .upper: .upper
+    case nil: .none
+    }
+  }
+}
+
+extension Criterion {
+  /// `-i` means nothing to `bin`.
+  private var foldsPatterns: Bool { ignoresCase && match != .binary }
+
+  /// How a text is read before it is looked up: as the patterns are under `-i`, which is lower
+  /// case, else as its converters leave it.
+  fileprivate var readFolding: CaseFolding { foldsPatterns ? .lower : sample.folding }
+
+  fileprivate var strings: [String] {
+    if case .strings(let strings) = patterns { strings } else { [] }
+  }
+
+  fileprivate var integers: [ClosedRange<Int>] {
+    if case .integers(let ranges) = patterns { ranges } else { [] }
+  }
+
+  fileprivate var networks: [ClosedRange<AddressKey>] {
+    if case .networks(let networks) = patterns { networks.map(\.range) } else { [] }
+  }
+
+  /// The patterns as a table wants them.
+  fileprivate func texts(label: UInt32) -> [PatternTables.Pattern] {
+    switch patterns {
+    case .strings(let strings):
+      let folding = foldsPatterns ? CaseFolding.lower : .none
+      return strings.map { string in .init(string.utf8.lazy.map { folding($0) }, label: label) }
+    case .binaries(let binaries):
+      return binaries.map { .init($0, label: label) }
+    case .none, .integers, .networks:
+      return []
+    }
+  }
+
+  /// A payload is bytes; every match but these, and every converter, wants a string.
+  fileprivate var readsBytesAsString: Bool {
+    guard case .payload = sample.fetch else { return false }
+    return !sample.converters.isEmpty || (match != .binary && match != .found)
+  }
+}
+
+extension Network {
+  /// The first and the last address of it.
+  fileprivate var range: ClosedRange<AddressKey> {
+    let prefix = address.isIPv4 ? prefixLength + 96 : prefixLength
+    let hostHigh = prefix >= 64 ? 0 : UInt64.max >> UInt64(prefix)
+    let hostLow = prefix <= 64 ? UInt64.max : prefix >= 128 ? 0 : UInt64.max >> UInt64(prefix - 64)
+    let first = AddressKey(high: address.high & ~hostHigh, low: address.low & ~hostLow)
+    return first...AddressKey(high: first.high | hostHigh, low: first.low | hostLow)
+  }
+}
