@@ -1,0 +1,95 @@
+# `make help` says what can be made here; README.md and CONTRIBUTING.md say when and why.
+
+prefix     ?= /usr/local
+sysconfdir ?= /etc
+DESTDIR    ?=
+
+bindir     = $(DESTDIR)$(prefix)/bin
+sbindir    = $(DESTDIR)$(prefix)/sbin
+libexecdir = $(DESTDIR)$(prefix)/libexec/sluice
+libdir     = $(DESTDIR)$(prefix)/lib
+datadir    = $(DESTDIR)$(prefix)/share
+
+SWIFT ?= swift
+BUILT  = .build/release
+# An import that Package.swift does not declare is an error: that keeps the rooms apart.
+CHECKS  = --explicit-target-dependency-import-check error
+RELEASE = -c release --static-swift-stdlib $(CHECKS)
+
+# Seconds that each fuzz target runs.
+FUZZ_SECONDS ?= 60
+
+SHELL = /bin/bash
+.SHELLFLAGS = -euo pipefail -c
+.DEFAULT_GOAL = help
+.PHONY: help run test build unit integration demo installation lint fuzz deps install uninstall clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## See it work: two TLS servers, sluice in front of them, real requests
+	@.ci/deps build demo
+	@$(MAKE) --no-print-directory build
+	@Tests/Demo/run
+
+test: ## Run every test; says how long each stage took
+	@.ci/deps build demo test
+	@.ci/stages lint unit build integration demo installation fuzz
+
+build: ## Build the three programs for release, into .build/release
+	$(SWIFT) build $(RELEASE)
+
+unit: ## Run the unit and property tests (a debug build)
+	$(SWIFT) test $(CHECKS)
+
+integration: build ## Run the built programs among real clients and servers; ARGS goes to pytest
+	Tests/Integration/run $(ARGS)
+
+demo: build ## Check that `make run` shows what it promises
+	Tests/Demo/run --check
+
+installation: build ## Install into a scratch directory; check units, man pages, completions
+	.ci/installation
+
+lint: ## Check the style of the Swift sources; `swift format -ir Sources Tests` mends most of it
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+
+fuzz: ## Fuzz every parser that strangers reach, FUZZ_SECONDS each
+	Tests/Fuzz/run $(FUZZ_SECONDS)
+
+deps: ## Install what is missing for all of this (Debian; the one thing that needs root)
+	@.ci/deps build demo test
+
+install: ## Install programs, units, man pages and completions: prefix=, sysconfdir=, DESTDIR=
+	@test -x $(BUILT)/sluice || { echo "nothing is built yet: make build" >&2; exit 1; }
+	install -d $(DESTDIR)$(sysconfdir)/sluice
+	install -D -t $(sbindir) $(BUILT)/sluice
+	install -D -t $(bindir) $(BUILT)/sluicectl
+	install -D -t $(libexecdir) $(BUILT)/sluice-controller systemd/clean-up
+	for unit in sluice.service sluice.socket; do \
+	  sed 's|@prefix@|$(prefix)|g; s|@sysconfdir@|$(sysconfdir)|g' systemd/$$unit | \
+	    install -D -m 644 /dev/stdin $(libdir)/systemd/system/$$unit; \
+	done
+	install -D -m 644 systemd/sysusers.d/sluice.conf $(libdir)/sysusers.d/sluice.conf
+	install -D -m 644 systemd/tmpfiles.d/sluice.conf $(libdir)/tmpfiles.d/sluice.conf
+	install -D -m 644 man/sluice.8 $(datadir)/man/man8/sluice.8
+	install -D -m 644 man/sluice.cfg.5 $(datadir)/man/man5/sluice.cfg.5
+	install -D -m 644 man/sluicectl.1 $(datadir)/man/man1/sluicectl.1
+	install -D -m 644 -t $(datadir)/doc/sluice README.md CHANGELOG.md LICENSE systemd/notify-reload.conf
+	$(BUILT)/sluicectl --generate-completion-script bash | \
+	  install -D -m 644 /dev/stdin $(datadir)/bash-completion/completions/sluicectl
+	$(BUILT)/sluicectl --generate-completion-script zsh | \
+	  install -D -m 644 /dev/stdin $(datadir)/zsh/site-functions/_sluicectl
+	$(BUILT)/sluicectl --generate-completion-script fish | \
+	  install -D -m 644 /dev/stdin $(datadir)/fish/vendor_completions.d/sluicectl.fish
+
+uninstall: ## Remove what `make install` with the same prefix= and DESTDIR= installed; not /etc/sluice
+	rm -rf $(libexecdir) $(datadir)/doc/sluice
+	rm -f $(sbindir)/sluice $(bindir)/sluicectl $(libdir)/systemd/system/sluice.{service,socket}
+	rm -f $(libdir)/{sysusers,tmpfiles}.d/sluice.conf
+	rm -f $(datadir)/man/{man8/sluice.8,man5/sluice.cfg.5,man1/sluicectl.1}
+	rm -f $(datadir)/bash-completion/completions/sluicectl $(datadir)/zsh/site-functions/_sluicectl
+	rm -f $(datadir)/fish/vendor_completions.d/sluicectl.fish
+
+clean: ## Remove everything that was built
+	rm -rf .build
