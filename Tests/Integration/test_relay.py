@@ -258,20 +258,6 @@ def test_connections_do_not_share_bytes_after_errors(relayed):
     assert sorted(received) == sorted(b"%19d\n" % number for number in range(100))
 
 
-@pytest.mark.reference
-def test_carries_thousands_of_short_connections_without_leaking_descriptors(relayed):
-    daemon, port = relayed(EchoServer())
-    descriptors = lambda: {worker.pid: len(worker.descriptors) for worker in daemon.workers()}  # noqa: E731
-    for number in range(50):
-        assert ask(port, b"%d\n" % number) == str(number)
-    settled(descriptors)
-    before = sum(descriptors().values())
-    for number in range(1000):
-        assert ask(port, b"%d\n" % number) == str(number)
-    # Pipes and log sockets may be pooled, one by one as they are first needed.
-    wait_until(lambda: sum(descriptors().values()) <= before + 16, what=f"descriptors to come down to {before}")
-
-
 @pytest.mark.slow
 def test_idle_connections_wake_nobody(sluice, traffic):
     """9,000 connections a worker that say nothing: at most 20 wake-ups in 10 s, over all processes."""
