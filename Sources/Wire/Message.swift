@@ -36,8 +36,9 @@ public enum Message: Equatable, Sendable {
 
   case reloadResult(ReloadResult)
   case processes(requestID: UInt64, [ProcessRow])
-  /// The worker ends of lanes, whose descriptors travel beside the message in the same order.
-  case workers([WorkerLane])
+  /// The controller's ends of the pairs with these workers, whose descriptors travel beside the
+  /// message in the same order. Until the last one, these are a part of the whole set.
+  case workers([WorkerLane], isLast: Bool)
 
   // Controller to worker.
 

@@ -131,8 +131,9 @@ extension Message {
     case .processes(let requestID, let rows):
       fields.write(Tag.requestID, requestID)
       for row in rows { fields.write(Tag.record, record: row.write) }
-    case .workers(let lanes):
+    case .workers(let lanes, let isLast):
       for lane in lanes { fields.write(Tag.record, record: lane.write) }
+      fields.write(Tag.hasMore, !isLast)
     case .showSessions(let requestID, let filter):
       fields.write(Tag.requestID, requestID)
       filter.write(to: &fields)
@@ -189,7 +190,8 @@ extension Message {
       try .processes(
         requestID: fields.number(Tag.requestID), fields.records(Tag.record, ProcessRow.init))
     case .workers:
-      try .workers(fields.records(Tag.record, WorkerLane.init))
+      try .workers(
+        fields.records(Tag.record, WorkerLane.init), isLast: !fields.flag(Tag.hasMore))
     case .showSessions:
       try .showSessions(requestID: fields.number(Tag.requestID), SessionFilter(fields))
     case .shutdownSession:

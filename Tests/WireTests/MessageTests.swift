@@ -57,10 +57,11 @@ struct MessageTests {
     ),
     (
       "workers",
-      .workers([
-        WorkerLane(pid: 4712, generation: 1, slot: 0, lane: 5, isDraining: true),
-        WorkerLane(pid: 4714, generation: 2, slot: 0, lane: 6, isDraining: false),
-      ])
+      .workers(
+        [
+          WorkerLane(pid: 4712, generation: 1, slot: 0, lane: 5, isDraining: true),
+          WorkerLane(pid: 4714, generation: 2, slot: 0, lane: 6, isDraining: false),
+        ], isLast: false)
     ),
     ("showSessions_all", .showSessions(requestID: 9, SessionFilter())),
     (
