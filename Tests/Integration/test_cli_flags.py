@@ -183,7 +183,8 @@ def stats_line(scratch):
 
 def test_files_add_up_in_order(file, servers, stats_line):
     port = free_port()
-    one = file(stats_line + "defaults\n    mode tcp\n    timeout connect 1s\n    timeout client 5s\n    timeout server 5s\n", "1.cfg")
+    defaults = "defaults\n    mode tcp\n    timeout connect 1s\n    timeout client 5s\n    timeout server 5s\n"
+    one = file(stats_line + defaults, "1.cfg")
     two = file(f"listen fe\n    bind 127.0.0.1:{port}\n    server s1 {servers(EchoServer()).at}\n", "2.cfg")
     with Launched(*FOREGROUND, "-f", one, "-f", two):
         wait_until(answers(port), what="an answer")
@@ -351,8 +352,8 @@ def _first_line_refused(port):
 @pytest.mark.skipif(programs.KIND != "sluice", reason="sluice's own flags")
 def test_flags_without_meaning_here_are_accepted(file, servers):
     good = file(configuration(free_port(), servers(EchoServer()).at))
-    for flags in (["-dI"], ["-dM"], ["-L", "name"], ["-db"], ["-W"], ["-Ws"], ["-d"], ["-q"], ["-dr"], ["-dS"], ["-N", "100"], ["-m", "500"]):
-        result = sluice_command("-c", *flags, "-f", good)
+    for flags in ("-dI", "-dM", "-L name", "-db", "-W", "-Ws", "-d", "-q", "-dr", "-dS", "-N 100", "-m 500"):
+        result = sluice_command("-c", *flags.split(), "-f", good)
         assert result.returncode == 0, f"{flags}: {result.stderr}"
 
 

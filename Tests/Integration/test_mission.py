@@ -17,21 +17,21 @@ from harness.waiting import stays, wait_until
 NAME = "www.example.test"
 
 
-def configuration(port, certificate, servers, *, options=(), check="check inter 200ms fall 2 rise 2"):
-    lines = "\n".join(f"    server {name} {address} {check}" for name, address in servers)
-    return f"""
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
-{"".join(f"    {option}" + chr(10) for option in options)}
-frontend https
-    bind 127.0.0.1:{port} ssl crt {certificate}
-    default_backend web
+TIMEOUTS = ["timeout connect 5s", "timeout client 30s", "timeout server 30s"]
+QUICK = "check inter 200ms fall 2 rise 2"
 
-backend web
-    balance roundrobin
+
+def configuration(port, certificate, servers, *, defaults=(), check="check"):
+    """The mission's own file, addresses aside; `defaults` and `check` are what a test adds."""
+    lines = "\n".join(f"    server {name} {address} {check}" for name, address in servers)
+    section = "defaults\n" + "".join(f"    {line}\n" for line in defaults) + "\n" if defaults else ""
+    return f"""{section}frontend https
+    bind 127.0.0.1:{port} ssl crt {certificate}
+    mode tcp
+    default_backend servers
+
+backend servers
+    mode tcp
 {lines}
 """
 
@@ -40,7 +40,7 @@ class Site:
     """Two TLS servers with certificates of their own, and the daemon in front of them."""
 
     def __init__(self, sluice, servers, certificates, scratch, **options):
-        self.certificates = {name: certificates(name, NAME) for name in ("web1", "web2")}
+        self.certificates = {name: certificates(name, NAME) for name in ("server1", "server2")}
         self.servers = {name: servers(TLSServer(each)) for name, each in self.certificates.items()}
         public = certificates("public", NAME)
         self.file = scratch / "site.pem"
@@ -58,7 +58,7 @@ class Site:
         return run(["curl", "-sS", "--cacert", self.trusted, "--resolve", resolve, "--max-time", "10", *arguments, url])
 
     def is_(self, status, server):
-        return lambda: self.stats.row("web", server)["status"] == status
+        return lambda: self.stats.row("servers", server)["status"] == status
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_curl_meets_the_servers_own_certificates_in_turn(site):
         name, _, certificates = result.stdout.partition("\n")
         assert f"CN = {name}" in certificates or f"CN={name}" in certificates
         served.append(name)
-    assert served == ["web1", "web2"] * 4 or served == ["web2", "web1"] * 4
+    assert served == ["server1", "server2"] * 4 or served == ["server2", "server1"] * 4
     assert {handshake[0] for server in here.servers.values() for handshake in server.handshakes} == {NAME}
 
 
@@ -89,7 +89,7 @@ def test_s_client_meets_the_servers_own_certificates(site):
         assert "Verify return code: 0 (ok)" in result.stdout, result.stdout + result.stderr
         (subject,) = [line for line in result.stdout.splitlines() if line.startswith("subject=")]
         subjects.add(subject.replace(" ", ""))
-    assert subjects == {"subject=CN=web1", "subject=CN=web2"}
+    assert subjects == {"subject=CN=server1", "subject=CN=server2"}
 
 
 def test_no_key_is_read_and_no_tls_is_spoken(site):
@@ -111,62 +111,62 @@ def _der(certificate):
 
 
 def test_a_certificate_file_that_is_missing_is_a_warning(sluice, servers, certificates, scratch):
-    server = servers(TLSServer(certificates("web1", NAME)))
+    server = servers(TLSServer(certificates("server1", NAME)))
     port = free_port()
-    daemon = sluice(configuration(port, scratch / "missing.pem", [("web1", server.at)]), complete=True)
+    daemon = sluice(configuration(port, scratch / "missing.pem", [("server1", server.at)]), complete=True)
     assert "missing.pem" in daemon.log
     tls = ScriptedClient(NAME)
     with dial(port) as client:
         client.sendall(tls.hello())
-        assert tls.finish(client) == "web1"
+        assert tls.finish(client) == "server1"
 
 
 def test_the_file_loads_with_a_notice_that_even_strictness_accepts(site):
-    here = site()
+    here = site(defaults=TIMEOUTS)
     result = run([programs.SLUICE, "-c", "-dW", "-f", here.daemon.file])
     assert result.returncode == 0, result.stderr
-    assert "never decrypt" in here.daemon.log.lower() or "passthrough" in here.daemon.log.lower()
+    assert "decrypt" in here.daemon.log or "pass" in here.daemon.log
 
 
 def test_real_web_servers(sluice, servers, certificates, scratch):
     """The same in front of nginx, with its own TLS and HTTP/2."""
-    pair = {name: certificates(name, NAME) for name in ("web1", "web2")}
+    pair = {name: certificates(name, NAME) for name in ("server1", "server2")}
     webs = [servers(Nginx(each, scratch / name)) for name, each in pair.items()]
     public = scratch / "site.pem"
-    public.write_bytes(pair["web1"].certificate.read_bytes())
+    public.write_bytes(pair["server1"].certificate.read_bytes())
     port = free_port()
     sluice(configuration(port, public, [(each.name, each.at) for each in webs]), complete=True)
     served = []
     for _ in range(6):
-        result = run(
-            ["curl", "-sS", "--http2", "-k", "--resolve", f"{NAME}:{port}:127.0.0.1", "-w", "%{http_version} %{certs}", f"https://{NAME}:{port}/"]
-        )  # fmt: skip
+        resolve = f"{NAME}:{port}:127.0.0.1"
+        shown = "%{http_version} %{certs}"
+        result = run(["curl", "-sS", "--http2", "-k", "--resolve", resolve, "-w", shown, f"https://{NAME}:{port}/"])
         assert result.returncode == 0, result.stderr
         name, _, rest = result.stdout.partition("\n")
         assert rest.startswith("2 ") and f"CN = {name}" in rest.replace("CN=", "CN = ")
         served.append(name)
-    assert collections.Counter(served) == {"web1": 3, "web2": 3}
+    assert collections.Counter(served) == {"server1": 3, "server2": 3}
 
 
 def test_a_stopped_server_fails_no_request_and_comes_back(site):
     """With `retries 3` and `option redispatch`, before the check has noticed and after."""
-    here = site(options=["retries 3", "option redispatch"])
-    wait_until(here.is_("UP", "web1"))
-    wait_until(here.is_("UP", "web2"))
-    here.servers["web1"].stop()
+    here = site(defaults=["retries 3", "option redispatch"], check=QUICK)
+    wait_until(here.is_("UP", "server1"))
+    wait_until(here.is_("UP", "server2"))
+    here.servers["server1"].stop()
     names = []
-    while not here.is_("DOWN", "web1")():
+    while not here.is_("DOWN", "server1")():
         result = here.curl()
         assert result.returncode == 0, result.stderr
         names.append(result.stdout.strip())
-    assert set(names) == {"web2"}
-    row = here.stats.row("web", "web1")
+    assert set(names) == {"server2"}
+    row = here.stats.row("servers", "server1")
     assert (row["check_status"], row["check_desc"]) == ("L4CON", "Layer4 connection problem")
     assert "Connection refused" in row["last_chk"]
-    assert {here.curl().stdout.strip() for _ in range(4)} == {"web2"}
-    here.servers["web1"].start()
-    wait_until(here.is_("UP", "web1"))
-    assert {here.curl().stdout.strip() for _ in range(4)} == {"web1", "web2"}
+    assert {here.curl().stdout.strip() for _ in range(4)} == {"server2"}
+    here.servers["server1"].start()
+    wait_until(here.is_("UP", "server1"))
+    assert {here.curl().stdout.strip() for _ in range(4)} == {"server1", "server2"}
 
 
 def test_a_client_that_speaks_plaintext_is_refused_and_counted(site):
@@ -198,16 +198,16 @@ def test_a_half_hello_is_waited_for(site):
         client.sendall(hello[:100])
         stays(lambda: all(server.accepted == 0 for server in here.servers.values()), 0.3, "waiting")
         client.sendall(hello[100:])
-        assert tls.finish(client) in ("web1", "web2")
+        assert tls.finish(client) in ("server1", "server2")
 
 
 def test_sluicectl_works_with_no_further_line_in_the_file(site):
     here = site()
     assert "socket" not in here.daemon.file.read_text()
-    wait_until(here.is_("UP", "web1"))
+    wait_until(here.is_("UP", "server1"))
     status = run([programs.SLUICECTL, "--socket", here.daemon.control_socket, "status"])
     assert status.returncode == 0, status.stderr
-    for word in ("https", "web", "web1", "web2", "UP"):
+    for word in ("https", "servers", "server1", "server2", "UP"):
         assert word in status.stdout
     raw = run([programs.SLUICECTL, "--socket", here.daemon.control_socket, "raw", "show stat"])
     assert raw.returncode == 0, raw.stderr

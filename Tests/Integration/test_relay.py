@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.clients import ask, dial, ended_by, read_line
+from harness.clients import dial, ended_by, read_line
 from harness.ports import free_port
 from harness.servers import (
     Counting,

@@ -22,7 +22,7 @@ LIBRARIES = {
     "libpcre2-8",
 }  # fmt: skip
 
-TLS_SYMBOLS = re.compile(r"^(SSL|TLS|EVP|X509|BIO|CRYPTO|gnutls|gcry|mbedtls|nss|NSS|PR|wolfSSL|BORINGSSL|CCryptoBoringSSL)_", re.I)
+TLS_SYMBOLS = re.compile(r"^(SSL|TLS|EVP|X509|BIO|CRYPTO|gnutls|gcry|mbedtls|NSS|wolfSSL|CCryptoBoringSSL)_", re.IGNORECASE)
 
 BYTE_PATH = Path(__file__).with_name("byte_path_functions.txt")
 """One mangled symbol, or a part of one that occurs once, a line; # begins a comment."""

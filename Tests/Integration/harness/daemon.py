@@ -11,7 +11,7 @@ from .notify import NotifySocket
 from .stats import StatsSocket
 from .waiting import wait_until
 
-CRASH = ("Fatal error", "SIGSEGV", "Segmentation fault", "killed by signal 11", "killed by signal 4", "AddressSanitizer")
+CRASH = ("Fatal error:", "SIGSEGV", "Segmentation fault", "killed by signal 11", "killed by signal 4", "AddressSanitizer")
 """What no log may contain when a test ends."""
 
 
