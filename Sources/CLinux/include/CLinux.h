@@ -111,6 +111,15 @@ int clinux_kill(int pid, int signal);
 int clinux_pidfd_open(int pid);
 int clinux_pidfd_signal(int pidfd, int signal);
 int clinux_set_process_name(const char *_Nonnull name);
+// The variables as `NAME=value`, ended by NULL.
+char *_Nullable *_Nullable clinux_environment(void);
+// F_DUPFD_CLOEXEC: the copy's number is `minimum` or above.
+int clinux_dup_above(int fd, int minimum);
+// dup2: the copy survives execve(2).
+int clinux_dup_onto(int fd, int target);
+// close_range(2); both ends are closed.
+int clinux_close_range(unsigned first, unsigned last);
+int clinux_no_new_privileges(void);
 int clinux_setsid(void);
 int clinux_usable_cpus(void);
 int clinux_get_limit(int resource, uint64_t *_Nonnull soft, uint64_t *_Nonnull hard);
@@ -150,4 +159,6 @@ int clinux_group_by_name(const char *_Nonnull name, uint32_t *_Nonnull group);
 int clinux_become(uint32_t user, uint32_t group);
 // Keeps exactly the capabilities of the mask, permitted, effective and ambient, over a change of user.
 int clinux_become_keeping(uint32_t user, uint32_t group, uint64_t capabilities);
+// Gives up all capabilities but these, ambient ones too.
+int clinux_limit_capabilities(uint64_t capabilities);
 int clinux_has_capability(int capability);
