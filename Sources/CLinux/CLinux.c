@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -209,6 +210,11 @@ int64_t clinux_recv_descriptors(int fd, void *buffer, size_t length, int *fds, i
 
 int64_t clinux_sendto(int fd, const void *buffer, size_t length, const void *address, uint32_t address_length) {
     RESULT(sendto(fd, buffer, length, MSG_NOSIGNAL | MSG_DONTWAIT, address, address_length));
+}
+
+int clinux_has_room(int fd) {
+    struct pollfd query = {.fd = fd, .events = POLLOUT};
+    RESULT(poll(&query, 1, 0));
 }
 
 int clinux_if_nametoindex(const char *name) {

@@ -58,6 +58,8 @@ int64_t clinux_send_descriptors(int fd, const void *_Nonnull buffer, size_t leng
 // A packet longer than `length` is EMSGSIZE.
 int64_t clinux_recv_descriptors(int fd, void *_Nonnull buffer, size_t length, int *_Nonnull fds, int *_Nonnull count);
 int64_t clinux_sendto(int fd, const void *_Nonnull buffer, size_t length, const void *_Nonnull address, uint32_t address_length);
+// poll(2) for POLLOUT without waiting: more than 0 when something can be written.
+int clinux_has_room(int fd);
 int clinux_if_nametoindex(const char *_Nonnull name);
 
 // MARK: waiting
