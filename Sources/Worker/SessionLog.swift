@@ -83,7 +83,7 @@ public struct SessionLog: ~Copyable {
   }
 
   private func isDue(
-    _ record: SessionRecord, _ moment: Moment, _ policy: Policy
+    _ record: SessionLogRecord, _ moment: Moment, _ policy: Policy
   ) -> Bool {
     if policy.logsConnect { return moment == .began }
     if policy.skipsNormal, !record.isError { return false }
@@ -104,7 +104,7 @@ public struct SessionLog: ~Copyable {
   ///   - message: The reason, without a full stop.
   ///   - now: Microseconds since 1970.
   public mutating func refuse(
-    _ record: SessionRecord, _ message: StaticString, now: Int64
+    _ record: SessionLogRecord, _ message: StaticString, now: Int64
   ) {
     let policy = policies[Int(record.frontend)]
     guard policy.hasTargets, !(policy.skipsNull && record.bytesUp == 0) else { return }
@@ -125,7 +125,7 @@ public struct SessionLog: ~Copyable {
 
 /// A session as it is logged: its record, and what else is known of it.
 public struct LoggedSession: ~Escapable {
-  public var record: SessionRecord
+  public var record: SessionLogRecord
   /// The name in the hello, as sent; empty if there was none.
   public var serverName: Span<UInt8>
   /// The ALPN list as sent: each name behind one byte that holds its length.
@@ -139,7 +139,7 @@ public struct LoggedSession: ~Escapable {
 
   /// A session whose hello was not read.
   @_lifetime(immortal)
-  public init(_ record: SessionRecord) {
+  public init(_ record: SessionLogRecord) {
     self.record = record
     serverName = Span()
     protocolNames = Span()
@@ -148,7 +148,7 @@ public struct LoggedSession: ~Escapable {
 
   @_lifetime(copy serverName, copy protocolNames)
   public init(
-    _ record: SessionRecord, serverName: Span<UInt8>, protocolNames: Span<UInt8>,
+    _ record: SessionLogRecord, serverName: Span<UInt8>, protocolNames: Span<UInt8>,
     helloType: UInt8, helloVersion: UInt16
   ) {
     self.record = record

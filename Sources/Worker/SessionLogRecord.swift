@@ -3,7 +3,7 @@ public import Linux
 /// What the log says of one session: all that its line can show.
 ///
 /// Durations are in milliseconds, -1 for a phase that never began or never ended.
-public struct SessionRecord: BitwiseCopyable, Sendable {
+public struct SessionLogRecord: BitwiseCopyable, Sendable {
   /// When the connection was accepted, in microseconds since 1970 (UTC).
   public var accepted: Int64 = 0
   /// Counts the sessions of the process: `%rt`.

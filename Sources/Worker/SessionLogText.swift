@@ -60,7 +60,7 @@ struct SessionLogText {
   /// `Connect from 127.0.0.1:37146 to 127.0.0.1:19002 (f2/TCP)`
   ///
   /// - Returns: Where the message ends in the buffer; so do the two below.
-  func putConnect(_ record: SessionRecord, into buffer: inout LineBuffer) -> Int {
+  func putConnect(_ record: SessionLogRecord, into buffer: inout LineBuffer) -> Int {
     var line = buffer.message()
     if record.client == .none {
       line.append("Connect to unix:")
@@ -79,7 +79,8 @@ struct SessionLogText {
 
   /// `127.0.0.1:36844 [24/Nov/2026:15:06:45.767] f4/b5: MESSAGE`
   func putRefusal(
-    _ record: SessionRecord, date: LogDate, _ message: StaticString, into buffer: inout LineBuffer
+    _ record: SessionLogRecord, date: LogDate, _ message: StaticString,
+    into buffer: inout LineBuffer
   ) -> Int {
     var line = buffer.message()
     if record.client == .none {
@@ -216,19 +217,19 @@ struct SessionLogText {
   }
 
   /// From the connect to the end.
-  private func dataDuration(_ record: SessionRecord) -> Int {
+  private func dataDuration(_ record: SessionLogRecord) -> Int {
     guard record.connectDuration >= 0 else { return -1 }
     let before = max(0, Int(record.waitDuration)) + Int(record.connectDuration)
     return max(0, Int(record.totalDuration) - before)
   }
 
   /// Sessions that never got a backend are logged under their frontend's name.
-  private func backendName(of record: SessionRecord) -> ByteStore.Part {
+  private func backendName(of record: SessionLogRecord) -> ByteStore.Part {
     record.backend >= 0 ? backends[Int(record.backend)] : frontends[Int(record.frontend)]
   }
 
   private func appendServer(
-    _ record: SessionRecord, _ encoding: LogEncoding, to line: inout LineWriter
+    _ record: SessionLogRecord, _ encoding: LogEncoding, to line: inout LineWriter
   ) {
     if record.backend >= 0, record.server >= 0 {
       let index = firstServers[Int(record.backend)] + Int(record.server)
@@ -358,7 +359,7 @@ struct SessionLogText {
   }
 
   private func append(
-    port endpoint: Endpoint, _ encoding: LogEncoding, _ record: SessionRecord,
+    port endpoint: Endpoint, _ encoding: LogEncoding, _ record: SessionLogRecord,
     to line: inout LineWriter
   ) {
     if endpoint == .none {
@@ -370,7 +371,7 @@ struct SessionLogText {
 
   /// An end of the connection to the server, if there was one.
   private func append(
-    end endpoint: Endpoint, _ encoding: LogEncoding, _ record: SessionRecord,
+    end endpoint: Endpoint, _ encoding: LogEncoding, _ record: SessionLogRecord,
     to line: inout LineWriter
   ) {
     if record.hasServerConnection {
@@ -381,7 +382,7 @@ struct SessionLogText {
   }
 
   private func append(
-    endPort endpoint: Endpoint, _ encoding: LogEncoding, _ record: SessionRecord,
+    endPort endpoint: Endpoint, _ encoding: LogEncoding, _ record: SessionLogRecord,
     to line: inout LineWriter
   ) {
     if record.hasServerConnection {

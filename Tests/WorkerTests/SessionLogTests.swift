@@ -78,10 +78,10 @@ extension ProxyConfiguration {
   }
 }
 
-extension SessionRecord {
+extension SessionLogRecord {
   /// What the reference logged as `1/0/0 500 -- 1/1/0/0/0 0/0`.
-  static var plain: SessionRecord {
-    var record = SessionRecord()
+  static var plain: SessionLogRecord {
+    var record = SessionLogRecord()
     record.accepted = moment
     record.client = Endpoint(address: IPAddress(ipv4: 0x7f00_0001), port: 53_230)
     record.destination = Endpoint(address: IPAddress(ipv4: 0x7f00_0001), port: 19_001)
@@ -97,7 +97,7 @@ extension SessionRecord {
   }
 
   /// A session that found no server.
-  static var failed: SessionRecord {
+  static var failed: SessionLogRecord {
     var record = plain
     record.server = -1
     record.waitDuration = -1
@@ -111,7 +111,7 @@ extension SessionRecord {
 
 /// The one line that a session makes with a format, to a raw target.
 func line(
-  _ format: LogSettings.Format, _ record: SessionRecord, _ moment: SessionLog.Moment = .ended,
+  _ format: LogSettings.Format, _ record: SessionLogRecord, _ moment: SessionLog.Moment = .ended,
   name: String = "", protocols: [UInt8] = [], change: (inout LogSettings) -> Void = { _ in }
 ) throws -> String? {
   let listener = try Listener()
@@ -145,7 +145,7 @@ struct SessionLogTests {
 
   @Test("a session without a backend bears its frontend's name")
   func noBackend() throws {
-    var record = SessionRecord.failed
+    var record = SessionLogRecord.failed
     record.backend = -1
     record.cause = UInt8(ascii: "P")
     record.state = UInt8(ascii: "R")
@@ -156,7 +156,7 @@ struct SessionLogTests {
 
   @Test("a redispatch marks the retries; an IPv6 client has no brackets")
   func redispatch() throws {
-    var record = SessionRecord.plain
+    var record = SessionLogRecord.plain
     record.client = Endpoint(address: try #require(IPAddress("2001:db8::1")), port: 1)
     record.retries = 1
     record.isRedispatched = true
@@ -169,7 +169,7 @@ struct SessionLogTests {
 
   @Test("a client on a unix socket is called after the bind's number")
   func unixClient() throws {
-    var record = SessionRecord.plain
+    var record = SessionLogRecord.plain
     record.client = .none
     record.bind = 1
     #expect(
@@ -190,7 +190,7 @@ struct SessionLogTests {
 
   @Test("logasap writes the line when the server is there, its totals marked")
   func early() throws {
-    var record = SessionRecord.plain
+    var record = SessionLogRecord.plain
     record.bytesDown = 0
     record.backendConnections = 1
     record.serverConnections = 1
@@ -202,7 +202,7 @@ struct SessionLogTests {
 
   @Test("dontlognull leaves out sessions in which the client said nothing")
   func skipsNull() throws {
-    var record = SessionRecord.plain
+    var record = SessionLogRecord.plain
     record.bytesUp = 0
     #expect(try line(.tcp, record) { $0.skipsNull = true } == nil)
     #expect(try line(.tcp, record) != nil)
@@ -213,7 +213,7 @@ struct SessionLogTests {
   func skipsNormal() throws {
     #expect(try line(.tcp, .plain) { $0.skipsNormal = true } == nil)
     #expect(try line(.tcp, .failed) { $0.skipsNormal = true } != nil)
-    var record = SessionRecord.plain
+    var record = SessionLogRecord.plain
     record.retries = 1
     #expect(try line(.tcp, record) { $0.skipsNormal = true } != nil)
     record.cause = UInt8(ascii: "L")
@@ -228,7 +228,7 @@ struct SessionLogTests {
     var configuration = ProxyConfiguration(.tcp, target)
     configuration.frontends[0].log.skipsNull = true
     var log = configuration.log()
-    var record = SessionRecord.plain
+    var record = SessionLogRecord.plain
     log.refuse(
       record, "Received something which does not look like a PROXY protocol header", now: 0)
     record.bind = 1
@@ -258,7 +258,7 @@ struct SessionLogTests {
       if !items.isEmpty { items.append(.text(" ")) }
       items.append(.variable(name))
     }
-    var record = SessionRecord.plain
+    var record = SessionLogRecord.plain
     record.client = Endpoint(address: try #require(IPAddress("192.0.2.9")), port: 5555)
     record.destination = Endpoint(address: try #require(IPAddress("198.51.100.1")), port: 443)
     record.source = Endpoint(address: IPAddress(ipv4: 0x7f00_0001), port: 46_216)
@@ -322,7 +322,7 @@ struct SessionLogTests {
       var buffer = LineBuffer(headroom: 0, capacity: 200)
       var date = LogDate()
       date.set(moment)
-      var record = SessionRecord.plain
+      var record = SessionLogRecord.plain
       record.number = 3
       let end = text.put(LoggedSession(record), date: date, isEarly: false, into: &buffer)
       return string(buffer.span(0..<end))
