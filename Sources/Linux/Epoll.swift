@@ -86,26 +86,28 @@ public struct Epoll: ~Copyable, Sendable {
   }
 }
 
-// MARK: - Doorbells
+/// A descriptor that becomes readable when someone rings.
+///
+/// - SeeAlso: eventfd(2).
+public struct Doorbell: ~Copyable, Sendable {
+  public let descriptor: Descriptor
 
-/// A bell is a descriptor that becomes readable when someone rings: eventfd(2).
-extension Descriptor {
-  /// Makes a bell.
-  ///
-  /// - Throws: `EMFILE`.
-  public static func doorbell() throws(Errno) -> Descriptor {
-    Descriptor(adopting: try check(clinux_eventfd()))
+  public init() throws(Errno) {
+    descriptor = Descriptor(adopting: try check(clinux_eventfd()))
   }
 
-  /// Makes a bell readable.
+  public init(_ descriptor: consuming Descriptor) {
+    self.descriptor = descriptor
+  }
+
   public borrowing func ring() {
     var one: UInt64 = 1
-    _ = unsafe clinux_write(number, &one, 8)
+    _ = unsafe clinux_write(descriptor.number, &one, 8)
   }
 
-  /// Makes a bell unreadable until it rings again.
+  /// Makes it unreadable until the next ring.
   public borrowing func silence() {
     var count: UInt64 = 0
-    _ = unsafe clinux_read(number, &count, 8)
+    _ = unsafe clinux_read(descriptor.number, &count, 8)
   }
 }

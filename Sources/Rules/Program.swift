@@ -76,6 +76,7 @@ enum CompiledFetch: BitwiseCopyable, Equatable {
   case requestLength
   case payload(offset: UInt32, length: UInt32)
   case waitEnd
+  case protocolHTTP
   case always(Bool)
   /// A payload that no buffer is large enough for.
   case never
@@ -85,7 +86,7 @@ enum CompiledFetch: BitwiseCopyable, Equatable {
     case .source, .sourcePort, .destination, .destinationPort, .always, .never: []
     case .serverName, .serverNameInCertificate, .helloType, .helloVersion, .applicationProtocols:
       .hello
-    case .requestLength, .payload, .waitEnd: .request
+    case .requestLength, .payload, .waitEnd, .protocolHTTP: .request
     }
   }
 

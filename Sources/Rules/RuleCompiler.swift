@@ -282,6 +282,7 @@ struct RuleCompiler: ~Copyable {
       offset + length > bufferSize
         ? .never : .payload(offset: UInt32(offset), length: UInt32(length))
     case .waitEnd: .waitEnd
+    case .protocolHTTP: .protocolHTTP
     case .always(let value): .always(value)
     }
   }

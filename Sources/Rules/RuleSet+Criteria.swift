@@ -46,6 +46,7 @@ extension RuleSet {
       payloadTruth(of: criterion, offset: Int(offset), length: Int(length), facts)
     case .waitEnd:
       facts.awaiting == .request ? .unknown : Truth(matches(criterion, integer: 1))
+    case .protocolHTTP: protocolTruth(of: criterion, facts)
     case .always(let value): Truth(matches(criterion, integer: value ? 1 : 0))
     case .never: .no
     }
@@ -99,6 +100,14 @@ extension RuleSet {
     var payload = facts.request.extracting(offset..<end)
     if criterion.endsAtNUL { payload = Self.beforeNUL(payload) }
     return Truth(matches(criterion, text: payload), mayChange: mayChange && length == 0)
+  }
+
+  private func protocolTruth(of criterion: CompiledCriterion, _ facts: borrowing Facts) -> Truth {
+    switch HTTPRequestLine.state(of: facts.request) {
+    case .more where facts.awaiting == .request: .unknown
+    case .more, .no: Truth(matches(criterion, integer: 0))
+    case .yes: Truth(matches(criterion, integer: 1))
+    }
   }
 
   @_lifetime(copy bytes)

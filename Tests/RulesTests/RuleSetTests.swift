@@ -138,6 +138,19 @@ struct WaitingTests {
     #expect(rules.holds(.waiting(for: .nothing, request: "ab")) == false)
   }
 
+  @Test("an HTTP request is told by its first line, and waited for while it may be one")
+  func protocolHTTP() throws {
+    let rules = try rules(rejecting: .test(.protocolHTTP, .boolean))
+    for request in ["", "GET", "GET /", "GET / HT"] {
+      #expect(rules.holds(.waiting(for: .request, request: request)) == nil)
+      #expect(rules.holds(.waiting(for: .nothing, request: request)) == false)
+    }
+    #expect(rules.holds(.waiting(for: .request, request: "GET / HTTP/1.1")) == true)
+    for request in ["SSH-2.0-x", "get / HTTP/1.1", "GET  HTTP/", "\u{16}\u{3}\u{1}", "GET / SSH-"] {
+      #expect(rules.holds(.waiting(for: .request, request: request)) == false)
+    }
+  }
+
   @Test("a payload waits until it is there; an open one, until it matches")
   func payload() throws {
     let fixed = try rules(

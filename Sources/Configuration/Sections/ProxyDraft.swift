@@ -1,0 +1,103 @@
+import Linux
+
+enum ProxyMode {
+  case tcp
+  case http
+  /// `log`, `spop`: known, and served no more than http is.
+  case other(String)
+}
+
+/// The name of something that is looked up once everything has been read.
+struct Reference {
+  let name: String
+  let span: SourceSpan
+}
+
+/// How servers are checked: only the plain connection is done here.
+struct CheckMethod {
+  /// `httpchk`, `mysql-check`, …
+  let option: String
+  let span: SourceSpan
+}
+
+/// What `log` lines and options say.
+struct LogDraft {
+  var settings = LogSettings()
+  /// `log global`.
+  var usesGlobal = false
+}
+
+/// What a proxy inherits from `defaults`.
+struct ProxySettings {
+  var mode = ProxyMode.tcp
+  /// Here 0 means that the file says none; nil, that it says nothing.
+  var timeouts = Timeouts()
+  var retries = 3
+  var redispatch = 0
+  var maxConnections: Int?
+  var backlog: Int?
+  var fullConnections: Int?
+  var sessionRateLimit: Int?
+  var balance = Balance.roundRobin
+  var hashType = HashType()
+  var log = LogDraft()
+  var clientKeepalive = Keepalive()
+  var serverKeepalive = Keepalive()
+  var noLinger = false
+  var socketStats = false
+  var allBackups = false
+  var abortOnClose = false
+  var logsHealthChecks = false
+  var isDisabled = false
+  var source: SocketAddress?
+  var description: String?
+  var defaultBackend: Reference?
+  var server = ServerSettings()
+  /// Anything but a plain connection.
+  var checkMethod: CheckMethod?
+  /// `tcp-check …` lines that do more than connect.
+  var checkSteps: [SourceSpan] = []
+  /// What would rewrite HTTP: a tcp frontend must not route here in its stead.
+  var rewritesHTTP: SourceSpan?
+  var inspectDelay: Int?
+
+  // Of named defaults.
+  var scope = ACLScope()
+  var connectionRules: [Rule] = []
+  var sessionRules: [Rule] = []
+  var contentRules: [Rule] = []
+}
+
+/// A proxy as it is read: its references are names still.
+struct ProxyDraft {
+  let kind: SectionKind
+  let name: String
+  let header: SourceSpan
+  var settings: ProxySettings
+  /// `id`.
+  var explicitID: Int?
+  /// Place among all sections, which automatic ids follow.
+  var ordinal = 0
+  var binds: [Bind] = []
+  var servers: [Server] = []
+  var brokenServers: Set<String> = []
+  var backendRules: [(reference: Reference, condition: Condition?)] = []
+  var serverRules: [(reference: Reference, condition: Condition?)] = []
+  /// Lines about TLS names, for the checks at the end.
+  var certificates: [(path: String, span: SourceSpan, isStrict: Bool)] = []
+
+  var roles: ProxyRoles { kind.roles }
+
+  /// `frontend 'web'`
+  var title: String { "\(kind.rawValue) '\(name)'" }
+}
+
+/// A `mode http` section. It is not served; its lines are kept, since a tcp frontend may route to
+/// it.
+struct HTTPSection {
+  let section: Section
+  let kind: SectionKind
+  let name: String
+  let settings: ProxySettings
+  let ordinal: Int
+}

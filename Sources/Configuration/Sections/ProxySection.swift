@@ -1,0 +1,377 @@
+import Linux
+
+/// `defaults`, `frontend`, `backend` and `listen`: headers, and the lines that set one value.
+extension ConfigurationReader {
+  // MARK: Headers
+
+  mutating func readDefaults(_ section: Section) {
+    var header = section.header
+    var draft = ProxyDraft(
+      kind: .defaults, name: "", header: header.span, settings: ProxySettings())
+    var name: Word?
+    attempt { reader throws(Diagnostic) in
+      if let word = header.peek, word.text != "from" { name = try header.name("a name") }
+      if header.skip("from") { draft.settings = try reader.defaults(named: &header) }
+      try header.finish()
+    }
+    readLines(section, into: &draft, isNamed: name != nil)
+    currentDefaults = draft.settings
+    // Rules and ACLs are inherited by name only, as in the reference.
+    if let name { namedDefaults[name.text] = draft.settings }
+  }
+
+  private mutating func defaults(
+    named header: inout Statement
+  ) throws(Diagnostic) -> ProxySettings {
+    let word = try header.require("the name of a 'defaults' section")
+    if let settings = namedDefaults[word.text] { return settings }
+    throw header.span(of: word).error(
+      "no 'defaults' section is named '\(word.text)'",
+      hint: "expected the name of one above this line",
+      suggestion: nearest(to: word.text, among: namedDefaults.keys))
+  }
+
+  mutating func readProxy(_ section: Section, _ kind: SectionKind) {
+    var header = section.header
+    var settings = currentDefaults
+    var name = ""
+    var address: Word?
+    attempt { reader throws(Diagnostic) in
+      name = try header.name("a name for the \(kind.rawValue)").text
+      reader.claim(name, kind, header)
+      if let word = header.peek, word.text != "from", kind != .backend { address = header.next() }
+      if header.skip("from") { settings = try reader.defaults(named: &header) }
+      try header.finish()
+    }
+    proxyCount += 1
+    settings.mode = mode(of: section, inherited: settings.mode)
+    guard case .tcp = settings.mode else {
+      return setAside(
+        HTTPSection(
+          section: section, kind: kind, name: name, settings: settings, ordinal: proxyCount))
+    }
+    var draft = ProxyDraft(kind: kind, name: name, header: header.span, settings: settings)
+    draft.ordinal = proxyCount
+    if let address { bindInHeader(address, header, &draft) }
+    readLines(section, into: &draft, isNamed: true)
+    proxies.append(draft)
+  }
+
+  /// Notes that a name is taken. A frontend and a backend may share one.
+  private mutating func claim(_ name: String, _ kind: SectionKind, _ header: Statement) {
+    let position = header.span.position
+    if kind.roles.contains(.frontend) {
+      if let earlier = frontendNames.updateValue(position, forKey: name) {
+        reportDouble("frontend", name, header.span, earlier)
+      }
+    }
+    if kind.roles.contains(.backend) {
+      if let earlier = backendNames.updateValue(position, forKey: name) {
+        reportDouble("backend", name, header.span, earlier)
+      }
+    }
+  }
+
+  private mutating func reportDouble(
+    _ what: String, _ name: String, _ span: SourceSpan, _ earlier: SourcePosition
+  ) {
+    let path = snapshot.files[earlier.file].path
+    log.error(
+      span, "there is a \(what) '\(name)' already", hints: ["at \(path):\(earlier.line)"])
+  }
+
+  /// `listen NAME ADDRESS` of old releases: a bind line in the header.
+  private mutating func bindInHeader(
+    _ address: Word, _ header: Statement, _ draft: inout ProxyDraft
+  ) {
+    log.warn(
+      header.span(of: address), "an address in the section's header was removed from the language",
+      hints: ["it is taken as: bind \(address.text)"])
+    var bind = Statement(file: header.file, line: header.line, words: [address])
+    attempt { reader throws(Diagnostic) in try reader.readBind(&bind, into: &draft) }
+  }
+
+  private func mode(of section: Section, inherited: ProxyMode) -> ProxyMode {
+    var mode = inherited
+    for line in section.statements where line.words.first?.text == "mode" {
+      var statement = line
+      // Errors are reported when the line is read in its turn.
+      if let read = try? Self.readMode(&statement) { mode = read }
+    }
+    return mode
+  }
+
+  private static let modes: KeyValuePairs<String, ProxyMode> = [
+    "tcp": .tcp, "http": .http, "log": .other("log"), "spop": .other("spop"),
+  ]
+
+  private static func readMode(_ statement: inout Statement) throws(Diagnostic) -> ProxyMode {
+    let mode = try statement.choice("mode", modes)
+    try statement.finish()
+    return mode
+  }
+
+  // MARK: Lines
+
+  mutating func readLines(_ section: Section, into draft: inout ProxyDraft, isNamed: Bool) {
+    for line in section.statements {
+      var statement = line
+      do throws(Diagnostic) {
+        try readProxyLine(&statement, into: &draft, isNamed: isNamed)
+      } catch {
+        log.report(error)
+      }
+    }
+  }
+
+  private mutating func readProxyLine(
+    _ statement: inout Statement, into draft: inout ProxyDraft, isNamed: Bool
+  ) throws(Diagnostic) {
+    guard let word = statement.keyword else { return }
+    guard let keyword = ProxyKeyword(rawValue: word.text) else {
+      return try readForeignLine(word, statement, &draft)
+    }
+    guard try belongs(word, keyword.roles, in: draft, statement) else { return }
+    switch keyword {
+    case .bind: try readBind(&statement, into: &draft)
+    case .server: try readServer(&statement, into: &draft)
+    case .defaultServer: try readDefaultServer(&statement, &draft.settings)
+    case .useBackend: try readUseBackend(&statement, into: &draft)
+    case .useServer: try readUseServer(&statement, into: &draft)
+    case .acl:
+      try requireName(isNamed, word, statement)
+      try parseACL(&statement, into: &draft.settings.scope)
+    case .tcpRequest: try readTCPRequest(&statement, into: &draft, isNamed: isNamed)
+    case .tcpResponse: try readTCPResponse(&statement)
+    case .tcpCheck: try readTCPCheck(&statement, &draft.settings)
+    case .option: try readOption(&statement, into: &draft, isOn: true)
+    case .no, .default: try readNegation(keyword, &statement, into: &draft)
+    case .timeout: try readTimeout(&statement, into: &draft)
+    default: try readValue(keyword, &statement, into: &draft)
+    }
+    try statement.finish()
+  }
+
+  private func requireName(
+    _ isNamed: Bool, _ word: Word, _ statement: Statement
+  ) throws(Diagnostic) {
+    guard isNamed else {
+      throw statement.span(of: word).error(
+        "'\(word.text)' needs a 'defaults' section with a name",
+        hint: "write 'defaults NAME', and 'from NAME' where it is to be used")
+    }
+  }
+
+  /// Whether a keyword has a meaning in this section. Where it has none, it is ignored with a
+  /// warning, except for servers: whoever wrote one here meant another section.
+  private mutating func belongs(
+    _ word: Word, _ roles: ProxyRoles, in draft: ProxyDraft, _ statement: Statement
+  ) throws(Diagnostic) -> Bool {
+    if !roles.isDisjoint(with: draft.roles) { return true }
+    let span = statement.span(of: word)
+    if draft.kind == .defaults {
+      throw span.error("'\(word.text)' has no place in 'defaults'")
+    }
+    let half = roles.contains(.frontend) ? "frontend" : "backend"
+    let hint =
+      word.text == "maxconn" ? "do you mean 'fullconn'?" : "write it in the \(half) it is for"
+    if word.text == "server" {
+      throw span.error("'\(word.text)' has no place in \(draft.title)", hint: hint)
+    }
+    log.warn(
+      span, "'\(word.text)' is ignored: \(draft.title) is no \(half)", hints: [hint])
+    return false
+  }
+
+  private mutating func readForeignLine(
+    _ word: Word, _ statement: Statement, _ draft: inout ProxyDraft
+  ) throws(Diagnostic) {
+    guard let meaning = ForeignKeywords.proxy[word.text] else {
+      let known =
+        ProxyKeyword.allCases.map(\.rawValue) + ForeignKeywords.proxy.keys + Section.allNames
+      throw unknownKeyword(word, "in \(sectionTitle(draft))", among: known, statement)
+    }
+    if case .needsHTTP = meaning {
+      draft.settings.rewritesHTTP = draft.settings.rewritesHTTP ?? statement.span
+      // `defaults` serve http sections too; what of it matters is said where it matters.
+      if draft.kind == .defaults { return }
+    }
+    try apply(meaning, to: word.text, statement.span)
+  }
+
+  private func sectionTitle(_ draft: ProxyDraft) -> String {
+    draft.kind == .defaults ? "'defaults'" : draft.title
+  }
+
+  // MARK: Single values
+
+  private mutating func readValue(
+    _ keyword: ProxyKeyword, _ statement: inout Statement, into draft: inout ProxyDraft
+  ) throws(Diagnostic) {
+    switch keyword {
+    case .mode: draft.settings.mode = try Self.readMode(&statement)
+    case .description: draft.settings.description = statement.rest(or: "")
+    case .disabled: draft.settings.isDisabled = true
+    case .enabled: draft.settings.isDisabled = false
+    case .id: try readIdentifier(&statement, into: &draft)
+    case .defaultBackend: try readDefaultBackend(&statement, &draft.settings)
+    case .balance: try readBalance(&statement, &draft.settings)
+    case .hashType: try readHashType(&statement, &draft.settings)
+    case .source:
+      let word = try statement.require("an address")
+      draft.settings.source = try source(word, &statement)
+    case .log, .logFormat, .logTag: try readLogLine(keyword, &statement, &draft.settings.log)
+    case .redispatch:
+      warnOfRename(statement, "option redispatch")
+      draft.settings.redispatch = -1
+    case .connectTimeout, .clientTimeout, .serverTimeout:
+      try readRenamedTimeout(keyword, &statement, &draft.settings.timeouts)
+    case .clientKeepaliveCount, .clientKeepaliveIdle, .clientKeepaliveInterval:
+      try readKeepalive(keyword, &statement, &draft.settings.clientKeepalive)
+    case .serverKeepaliveCount, .serverKeepaliveIdle, .serverKeepaliveInterval:
+      try readKeepalive(keyword, &statement, &draft.settings.serverKeepalive)
+    default: try readLimit(keyword, &statement, &draft.settings)
+    }
+  }
+
+  private mutating func readIdentifier(
+    _ statement: inout Statement, into draft: inout ProxyDraft
+  ) throws(Diagnostic) {
+    let id = try statement.integer("a positive number", in: 1...Int(Int32.max))
+    guard usedProxyIDs.insert(id).inserted else {
+      throw statement.span.error("the id \(id) is taken by another proxy")
+    }
+    draft.explicitID = id
+  }
+
+  private func readLimit(
+    _ keyword: ProxyKeyword, _ statement: inout Statement, _ settings: inout ProxySettings
+  ) throws(Diagnostic) {
+    let count = 0...Int(Int32.max)
+    switch keyword {
+    case .backlog: settings.backlog = try statement.integer("a number", in: count)
+    case .fullConnections:
+      settings.fullConnections = try statement.integer("a number of connections", in: count)
+    case .maxConnections:
+      let number = try statement.integer("a number of connections", in: count)
+      settings.maxConnections = number == 0 ? nil : number
+    case .retries: settings.retries = try statement.integer("a number of retries", in: 0...10_000)
+    case .rateLimit:
+      _ = try statement.choice("rate limit", ["sessions": ()])
+      let number = try statement.integer("sessions a second", in: count)
+      settings.sessionRateLimit = number == 0 ? nil : number
+    default: preconditionFailure("'\(keyword.rawValue)' is no limit")
+    }
+  }
+
+  private func readKeepalive(
+    _ keyword: ProxyKeyword, _ statement: inout Statement, _ keepalive: inout Keepalive
+  ) throws(Diagnostic) {
+    switch keyword {
+    case .clientKeepaliveCount, .serverKeepaliveCount:
+      keepalive.count = try statement.integer("a number of probes", in: 1...127)
+    case .clientKeepaliveIdle, .serverKeepaliveIdle:
+      keepalive.idle = try Self.seconds(&statement)
+    default: keepalive.interval = try Self.seconds(&statement)
+    }
+  }
+
+  /// What TCP_KEEPIDLE takes: whole seconds, 1 to 32767.
+  private static func seconds(_ statement: inout Statement) throws(Diagnostic) -> Int {
+    let time = try statement.time(defaultUnit: .seconds, minimum: 1)
+    return min(max((time + 999) / 1000, 1), 32_767)
+  }
+
+  mutating func warnOfRename(_ statement: Statement, _ replacement: String) {
+    let old = statement.keyword?.text ?? ""
+    log.warn(
+      statement.span, "'\(old)' was removed from the language",
+      hints: ["it is taken as '\(replacement)'"])
+  }
+
+  private mutating func readLogLine(
+    _ keyword: ProxyKeyword, _ statement: inout Statement, _ draft: inout LogDraft
+  ) throws(Diagnostic) {
+    switch keyword {
+    case .logTag: draft.settings.tag = try statement.require("a tag").text
+    case .logFormat:
+      let word = try statement.require("a format")
+      draft.settings.format = .custom(try logFormat(word, of: statement))
+    default:
+      if statement.skip("global") {
+        draft.usesGlobal = true
+      } else if let target = try logTarget(&statement) {
+        draft.settings.targets.append(target)
+      }
+    }
+  }
+
+  private func readDefaultBackend(
+    _ statement: inout Statement, _ settings: inout ProxySettings
+  ) throws(Diagnostic) {
+    let word = try statement.require("the name of a backend")
+    guard !word.text.includes("%[") else {
+      throw statement.span(of: word).error("'default_backend' takes a plain name")
+    }
+    settings.defaultBackend = Reference(name: word.text, span: statement.span(of: word))
+  }
+
+  // MARK: Balance
+
+  private mutating func readBalance(
+    _ statement: inout Statement, _ settings: inout ProxySettings
+  ) throws(Diagnostic) {
+    let word = try statement.require("an algorithm, such as roundrobin or leastconn")
+    let span = statement.span(of: word)
+    let (name, arguments) = word.text.split(atFirst: "(")
+    switch name {
+    case "roundrobin": settings.balance = .roundRobin
+    case "static-rr": settings.balance = .staticRoundRobin
+    case "leastconn": settings.balance = .leastConnections
+    case "first": settings.balance = .first
+    case "source": settings.balance = .source
+    case "random": settings.balance = .random(draws: try Self.draws(arguments, span))
+    case "uri", "url_param", "hdr":
+      log.warn(span, "'balance \(word.text)' needs 'mode http'; it is taken as roundrobin")
+      settings.balance = .roundRobin
+      statement.skipAll()
+    case "hash", "rdp-cookie", "sticky":
+      throw span.error(
+        "'balance \(name)' is not supported in this version",
+        hint: "clients would be distributed otherwise than the line says")
+    default:
+      let known = ["roundrobin", "static-rr", "leastconn", "first", "source", "random"]
+      throw span.error(
+        "unknown algorithm '\(word.text)'", hint: "expected \(Statement.list(known))",
+        suggestion: Suggestion.nearest(to: name, among: known))
+    }
+    if arguments != nil, name != "random", name != "hdr" {
+      throw span.error("'\(name)' takes no arguments")
+    }
+  }
+
+  private static func draws(
+    _ arguments: String?, _ span: SourceSpan
+  ) throws(Diagnostic) -> Int {
+    guard let arguments else { return 2 }
+    guard arguments.hasSuffix(")"), let draws = Int(arguments.dropLast()), draws > 0,
+      draws <= 4096
+    else { throw span.error("bad number of draws", hint: "expected random or random(2)") }
+    return draws
+  }
+
+  private mutating func readHashType(
+    _ statement: inout Statement, _ settings: inout ProxySettings
+  ) throws(Diagnostic) {
+    settings.hashType.method = try statement.choice(
+      "hash type", ["map-based": HashType.Method.mapBased, "consistent": .consistent])
+    guard let function = statement.peek else { return }
+    _ = try statement.choice(
+      "hash function", ["sdbm": (), "djb2": (), "wt6": (), "crc32": (), "none": ()])
+    if statement.skip("avalanche") || function.text != "sdbm" {
+      log.notice(
+        statement.span(of: function), "the hash function is of no consequence here",
+        hints: ["'balance source' does not use it"])
+    }
+  }
+}
