@@ -52,7 +52,8 @@ let package = Package(
   // Listed bottom up: a target may depend on targets above it only.
   targets: [
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
-    .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .systemLibrary(
+      name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
 
     .target(name: "Linux", dependencies: ["CLinux"], swiftSettings: dataPlaneRules),
@@ -67,7 +68,8 @@ let package = Package(
       name: "Rules", dependencies: ["CPCRE2", "Linux", "Wire", "Ledger", "Configuration"],
       swiftSettings: dataPlaneRules),
     .target(
-      name: "Worker", dependencies: ["Linux", "Wire", "Ledger", "Configuration", "Reactor", "Rules"],
+      name: "Worker",
+      dependencies: ["Linux", "Wire", "Ledger", "Configuration", "Reactor", "Rules"],
       swiftSettings: dataPlaneRules),
     .target(
       name: "Master",

@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -211,6 +212,11 @@ int64_t clinux_sendto(int fd, const void *buffer, size_t length, const void *add
     RESULT(sendto(fd, buffer, length, MSG_NOSIGNAL | MSG_DONTWAIT, address, address_length));
 }
 
+int clinux_has_room(int fd) {
+    struct pollfd query = {.fd = fd, .events = POLLOUT};
+    RESULT(poll(&query, 1, 0));
+}
+
 int clinux_if_nametoindex(const char *name) {
     unsigned index = if_nametoindex(name);
     return index == 0 ? -errno : (int)index;
@@ -353,6 +359,16 @@ int clinux_pidfd_signal(int pidfd, int signal) {
 
 int clinux_set_process_name(const char *name) { RESULT(prctl(PR_SET_NAME, name, 0, 0, 0)); }
 
+char **clinux_environment(void) { return environ; }
+
+int clinux_dup_above(int fd, int minimum) { RESULT(fcntl(fd, F_DUPFD_CLOEXEC, minimum)); }
+
+int clinux_dup_onto(int fd, int target) { RESULT(dup2(fd, target)); }
+
+int clinux_close_range(unsigned first, unsigned last) { RESULT(close_range(first, last, 0)); }
+
+int clinux_no_new_privileges(void) { RESULT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)); }
+
 int clinux_setsid(void) { RESULT(setsid()); }
 
 int clinux_usable_cpus(void) {
@@ -455,6 +471,16 @@ int clinux_become_keeping(uint32_t user, uint32_t group, uint64_t capabilities) 
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return -errno;
     int result = clinux_become(user, group);
     if (result < 0) return result;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct data[2] = {
+        {.effective = (uint32_t)capabilities, .permitted = (uint32_t)capabilities, .inheritable = 0},
+        {.effective = (uint32_t)(capabilities >> 32), .permitted = (uint32_t)(capabilities >> 32), .inheritable = 0},
+    };
+    RESULT((int)syscall(SYS_capset, &header, data));
+}
+
+int clinux_limit_capabilities(uint64_t capabilities) {
+    // What is no longer permitted is no ambient capability either (capabilities(7)).
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     struct __user_cap_data_struct data[2] = {
         {.effective = (uint32_t)capabilities, .permitted = (uint32_t)capabilities, .inheritable = 0},

@@ -21,6 +21,10 @@
     self.index = index
   }
 
+  /// The slot's number in the ledger.
+  @inlinable
+  public var number: Int { Int(index) }
+
   /// Counts one event that only this worker counts.
   @inlinable
   public func count(_ counter: Counter, _ amount: UInt64 = 1) {
@@ -34,12 +38,16 @@
   public func enter(limit: UInt64 = .max) -> Bool {
     intent.store(index + 1)
     let entered = shared[.current].increment(below: limit)
-    if entered {
-      own[.currentShare].add(1)
-      shared[.maximum].raise(to: shared[.current].value)
-    }
+    if entered { own[.currentShare].add(1) }
     intent.store(0)
     return entered
+  }
+
+  /// Notes that as many as now are carried at once. Apart from `enter`, since a place is sometimes
+  /// taken and given back before it was needed.
+  @inlinable
+  public func raiseMaximum() {
+    shared[.maximum].raise(to: shared[.current].value)
   }
 
   /// Gives the place back.

@@ -86,28 +86,26 @@ public struct Epoll: ~Copyable, Sendable {
   }
 }
 
-/// A descriptor that becomes readable when someone rings.
-///
-/// - SeeAlso: eventfd(2).
-public struct Doorbell: ~Copyable, Sendable {
-  public let descriptor: Descriptor
+// MARK: - Doorbells
 
-  public init() throws(Errno) {
-    descriptor = Descriptor(adopting: try check(clinux_eventfd()))
+/// A bell is a descriptor that becomes readable when someone rings: eventfd(2).
+extension Descriptor {
+  /// Makes a bell.
+  ///
+  /// - Throws: `EMFILE`.
+  public static func doorbell() throws(Errno) -> Descriptor {
+    Descriptor(adopting: try check(clinux_eventfd()))
   }
 
-  public init(_ descriptor: consuming Descriptor) {
-    self.descriptor = descriptor
-  }
-
+  /// Makes a bell readable.
   public borrowing func ring() {
     var one: UInt64 = 1
-    _ = unsafe clinux_write(descriptor.number, &one, 8)
+    _ = unsafe clinux_write(number, &one, 8)
   }
 
-  /// Makes it unreadable until the next ring.
+  /// Makes a bell unreadable until it rings again.
   public borrowing func silence() {
     var count: UInt64 = 0
-    _ = unsafe clinux_read(descriptor.number, &count, 8)
+    _ = unsafe clinux_read(number, &count, 8)
   }
 }

@@ -30,7 +30,10 @@ struct KernelAddress {
     switch address {
     case .internet(let endpoint): self.init(endpoint)
     case .unix(let path): try self.init(name: path.utf8, offset: 2, terminated: true)
-    case .abstract(let name): try self.init(name: name.utf8, offset: 3, terminated: false)
+    case .abstract(let name):
+      try self.init(name: name.utf8, offset: 3, terminated: false)
+      // As the reference's `abns@`: the name is all the bytes that there are, zeroes included.
+      length = 110
     }
   }
 

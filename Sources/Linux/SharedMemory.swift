@@ -64,6 +64,13 @@ extension Descriptor {
     return file
   }
 
+  /// An empty anonymous file, for another process to write its results to.
+  ///
+  /// - SeeAlso: memfd_create(2).
+  public static func emptyFile(name: String) throws(Errno) -> Descriptor {
+    Descriptor(adopting: try check(unsafe name.withCString { unsafe clinux_memfd($0) }))
+  }
+
   /// All the bytes of a regular or anonymous file, from its beginning.
   public borrowing func contents() throws(Errno) -> [UInt8] {
     let size = clinux_file_size(number)

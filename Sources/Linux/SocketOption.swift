@@ -107,4 +107,9 @@ extension Descriptor {
   public borrowing func setNonBlocking() throws(Errno) {
     try check(clinux_set_nonblocking(number, 1))
   }
+
+  /// Makes reading and writing wait, for a process that has nothing else to do.
+  public borrowing func setBlocking() throws(Errno) {
+    try check(clinux_set_nonblocking(number, 0))
+  }
 }

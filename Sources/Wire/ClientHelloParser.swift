@@ -32,7 +32,7 @@ public struct ClientHelloParser: BitwiseCopyable, Sendable {
   private var recordLength = 0
   private var recordRemaining = 0
 
-  private var field = Field.messageType
+  private(set) var field = Field.messageType
   private var fieldRemaining = 1
   private var value: UInt32 = 0
 
@@ -143,7 +143,7 @@ extension ClientHelloParser {
 extension ClientHelloParser {
   /// What is being read. Numbers of up to four bytes are gathered in `value`; the others are runs
   /// that are passed over, looked through or copied.
-  private enum Field: UInt8 {
+  enum Field: UInt8, CaseIterable {
     case messageType, messageLength, version, random
     case sessionIDLength, sessionID
     case cipherSuitesLength, cipherSuites

@@ -14,6 +14,14 @@ public struct ServerName: BitwiseCopyable, Sendable, Equatable {
 
   public init() {}
 
+  /// A name of these bytes.
+  public init(_ name: borrowing Span<UInt8>) {
+    let kept = min(name.count, Self.maximumLength)
+    for index in 0..<kept { bytes.stage(name[index], at: index) }
+    bytes.publish(kept)
+    isTruncated = kept < name.count
+  }
+
   public var count: Int { bytes.count }
   public var isEmpty: Bool { bytes.isEmpty }
 

@@ -1,11 +1,14 @@
 public import Configuration
 public import Ledger
 public import Linux
+public import Rules
 
 /// Everything that a worker receives across fork(2), and nothing else.
 public struct Heritage: ~Copyable {
   /// What the worker is to do, certificates' names included.
   public var configuration: ProxyConfiguration
+  /// The configuration's rules, compiled once by the master for all of its workers.
+  public var rules: RuleSet
   public var slots: SlotMap
   public var ledger: SharedLedger
 
@@ -35,12 +38,14 @@ public struct Heritage: ~Copyable {
   public var doorbells: DescriptorTable
 
   public init(
-    configuration: ProxyConfiguration, slots: SlotMap, ledger: SharedLedger, lane: Int,
+    configuration: ProxyConfiguration, rules: consuming RuleSet, slots: SlotMap,
+    ledger: SharedLedger, lane: Int,
     generation: UInt64, workerSlot: Int, workerCount: Int, maxConnections: Int, hostname: String,
     listeners: consuming DescriptorTable, roles: [ListenerRole], master: consuming Descriptor,
     controller: consuming Descriptor, doorbells: consuming DescriptorTable
   ) {
     self.configuration = configuration
+    self.rules = rules
     self.slots = slots
     self.ledger = ledger
     self.lane = lane

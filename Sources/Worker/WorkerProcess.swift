@@ -1,7 +1,471 @@
+import Configuration
+import Ledger
+import Linux
+import Reactor
+import Rules
+import Wire
+
 /// One worker: the loop, and the one switch on what an event is for.
+///
+/// The stages of a connection (`Acceptor`, `Inspect`, `Route`, `Dial`, `Relay`, `Close`) say what
+/// is to happen next; only this type touches epoll and timers.
+///
+/// A connection's way:
+/// ```
+/// welcome ─► [header] ─► [inspecting] ─► routing ─┬─► dialing ─► relaying ─┬─► finish
+///                             ▲            │      │    ▲  │                 └► resetting ─► finish
+///                             └─ needs more┘      ▼    │  ▼
+///                                               queued ┘ resting
+/// ```
 public struct WorkerProcess: ~Copyable {
+  /// Most connections that one wake-up of a listener takes in.
+  static let largestBatch = 64
+  /// How long accepting rests when descriptors have run out, unless a connection ends before.
+  static let exhaustionPause: Milliseconds = 100
+
+  var epoll: Epoll
+  var timers: Timers
+  var table: ConnectionTable
+  var context: WorkerContext
+  var listeners: DescriptorTable
+  let master: Descriptor
+  let controller: Descriptor
+  let configuration: ProxyConfiguration
+  let generation: UInt64
+  let workerSlot: Int
+  /// Connections whose turn was over before they were done.
+  var ready: [Int32] = []
+  var isDraining = false
+  var hasToStop = false
+  var masterIsGone = false
+  var controllerIsGone = false
+  /// Sessions that the controller has asked for and not yet been told of.
+  var listing: SessionListing?
+  var packet = [UInt8](repeating: 0, count: Message.maximumLength)
+
+  /// Timers beyond those of the connections.
+  var resumeTimer: Int { table.capacity }
+  var hardStopTimer: Int { table.capacity + 1 }
+
   /// Carries connections until told to stop. Never returns: the process ends with it.
   public static func run(_ heritage: consuming Heritage) -> Never {
-    fatalError("not yet")
+    do throws(Errno) {
+      var worker = try WorkerProcess(heritage)
+      try worker.start()
+      try worker.loop()
+      Process.exit(0)
+    } catch {
+      // Standard error is all there is before, or when, the kernel refuses what a worker needs.
+      StandardError.write("sluice worker: \(error)\n")
+      Process.exit(1)
+    }
+  }
+
+  init(_ heritage: consuming Heritage) throws(Errno) {
+    let now = Clock.monotonic / 1_000_000
+    let capacity = Self.capacity(heritage.maxConnections)
+    let tables = Tables(heritage, rules: heritage.rules)
+    let global = heritage.configuration.global
+    let workers = max(1, heritage.workerCount)
+    let pipes = (global.maxPipes ?? 2 * capacity) / workers
+    let buffers = try BufferPool()
+    let engine = RelayEngine(
+      buffers: buffers,
+      pipes: PipePool(limit: global.noSplice ? 0 : max(4, pipes), size: global.pipeSize),
+      splicesBulk: !global.noSplice)
+    let queues = try WaitQueues(
+      connections: capacity, backends: tables.backends.count, servers: tables.servers.count)
+    let balancer = Balancer(
+      backends: tables.backends.count,
+      seed: UInt64(truncatingIfNeeded: Clock.realtime) | 1 &+ UInt64(heritage.lane) << 32)
+    let inspections = try InspectionPool(capacity: min(capacity, 16_384))
+    let names = try Region<ServerName>(count: capacity)
+
+    let epoll = try Epoll()
+    let timers = try Timers(capacity: capacity + 2, at: now)
+    let table = try ConnectionTable(capacity: capacity)
+
+    // Nothing throws from here on: owners are either all assigned or none.
+    self.epoll = epoll
+    self.timers = timers
+    self.table = table
+    configuration = heritage.configuration
+    generation = heritage.generation
+    workerSlot = heritage.workerSlot
+    let lane = heritage.lane
+    let ledger = heritage.ledger
+    context = WorkerContext(
+      tables: tables, rules: heritage.rules, ledger: ledger, lane: lane, engine: engine,
+      inspections: inspections, balancer: balancer, queues: queues, names: names,
+      doorbells: DoorbellSet(heritage.doorbells), now: now)
+    listeners = heritage.listeners
+    master = heritage.master
+    controller = heritage.controller
+    ready.reserveCapacity(1024)
+  }
+
+  /// Places for connections: what the limits allow, two descriptors each.
+  private static func capacity(_ maxConnections: Int) -> Int {
+    let descriptors = Int(clamping: ResourceLimit.openFiles.soft)
+    return max(16, min(maxConnections, (descriptors - 256) / 2))
+  }
+
+  private mutating func start() throws(Errno) {
+    try epoll.add(master, .readable, token: Token(.master, index: 0).rawValue)
+    try epoll.add(controller, .readable, token: Token(.controller, index: 0).rawValue)
+    try context.doorbells.watchOwn(context.lane, by: epoll)
+    for index in 0..<listeners.count { try watch(listener: index) }
+    let lane = context.ledger.lane(context.lane)
+    lane[.pid].store(UInt64(Process.id))
+    lane[.state].store(LaneState.ready.rawValue)
+    tell(.workerReady(generation: UInt32(truncatingIfNeeded: generation), slot: UInt32(workerSlot)))
+  }
+
+  private func watch(listener: Int) throws(Errno) {
+    let isShared = context.tables.listeners[listener].isShared
+    try epoll.add(
+      listeners[listener], isShared ? [.readable, .exclusive] : .readable,
+      token: Token(.listener, index: listener).rawValue)
+  }
+
+  func tell(_ message: Message) {
+    guard !masterIsGone else { return }
+    guard let packet = try? message.encoded() else { return }
+    _ = try? master.sendPacket(packet.span)
+  }
+
+  // MARK: The loop
+
+  private mutating func loop() throws(Errno) {
+    let lane = context.ledger.lane(context.lane)
+    while !isFinished {
+      let wait = serveQueues() || !ready.isEmpty ? 0 : timers.wait(at: context.now) ?? -1
+      lane[.isAsleep].store(1)
+      let count = try epoll.wait(milliseconds: wait)
+      lane[.isAsleep].store(0)
+      lane[.laps].add(1)
+      context.now = Clock.monotonicCoarse / 1_000_000
+      for index in 0..<count { dispatch(epoll[index]) }
+      takeTurns()
+      fireTimers()
+      if context.gavePlacesBack { resumeListeners() }
+    }
+  }
+
+  private var isFinished: Bool { hasToStop || isDraining && table.count == 0 }
+
+  private mutating func dispatch(_ event: ReadinessEvent) {
+    let token = Token(rawValue: event.token)
+    switch token.kind {
+    case .client, .server: connectionEvent(token, event.readiness)
+    case .listener: accept(from: token.index)
+    case .master: hearMaster()
+    case .controller:
+      hearController()
+      continueListing()
+    case .doorbell: answerDoorbell()
+    case .signal, .other: break
+    }
+  }
+
+  private mutating func connectionEvent(_ token: Token, _ readiness: Readiness) {
+    guard table.holds(token.index, generation: token.generation) else { return }
+    if token.kind == .client {
+      table[token.index].clientSide.note(readiness)
+    } else {
+      table[token.index].serverSide.note(readiness)
+    }
+    drive(token.index)
+  }
+
+  /// Gives those their turn who had not finished on the last lap.
+  private mutating func takeTurns() {
+    guard !ready.isEmpty else { return }
+    let turn = ready
+    ready.removeAll(keepingCapacity: true)
+    for index in turn {
+      let index = Int(index)
+      guard table[index].phase != .free, table[index].marks.contains(.isReady) else { continue }
+      table[index].marks.remove(.isReady)
+      drive(index)
+    }
+  }
+
+  private mutating func fireTimers() {
+    while let id = timers.next(at: context.now) {
+      if id == resumeTimer {
+        resumeListeners()
+      } else if id == hardStopTimer {
+        hasToStop = true
+        closeAll(.stopping)
+      } else if table[id].phase != .free {
+        follow(table[id].expire(&context), id)
+      }
+    }
+  }
+
+  // MARK: Connections
+
+  /// Takes a connection as far as it gets.
+  mutating func drive(_ index: Int) {
+    follow(stage(index), index)
+  }
+
+  private mutating func stage(_ index: Int) -> Step {
+    switch table[index].phase {
+    case .free, .queued, .resting: .wait
+    case .header, .inspecting: table[index].inspect(&context)
+    case .routing: table[index].route(&context)
+    case .dialing: table[index].dial(&context)
+    case .relaying: table[index].relay(&context)
+    case .resetting: table[index].settleReset(&context)
+    }
+  }
+
+  /// Does what a stage asks.
+  mutating func follow(_ first: Step, _ index: Int) {
+    var step = first
+    while step == .advance { step = stage(index) }
+    switch step {
+    case .advance, .wait:
+      watchAndArm(index)
+    case .again:
+      watchAndArm(index)
+      if !table[index].marks.contains(.isReady) {
+        table[index].marks.insert(.isReady)
+        ready.append(Int32(index))
+      }
+    case .close(let reason):
+      close(index, reason)
+    }
+  }
+
+  /// Makes epoll know the sockets, and the timers when the connection is due.
+  private mutating func watchAndArm(_ index: Int) {
+    if table[index].phase == .queued, clientHasGone(index) {
+      return close(index, .clientAborted)
+    }
+    do throws(Errno) {
+      let generation = table.generation(index)
+      // The client first: its event then precedes the server's in a batch.
+      if !table[index].clientSide.isWatched {
+        try table[index].client.watch(
+          by: epoll, Token(.client, index: index, generation: generation))
+        table[index].clientSide.isWatched = true
+      }
+      if !table[index].serverSide.isWatched {
+        if try table[index].server.watch(
+          by: epoll, Token(.server, index: index, generation: generation))
+        {
+          table[index].serverSide.isWatched = true
+        }
+      }
+    } catch {
+      return close(index, .noResources)
+    }
+    let due = table[index].nextDeadline(context)
+    if due >= .never {
+      timers.cancel(index)
+    } else {
+      timers.set(index, to: due)
+    }
+  }
+
+  /// `option abortonclose`: whether a client that waits has closed.
+  private func clientHasGone(_ index: Int) -> Bool {
+    table[index].clientSide.sawEnd
+      && context.tables.backends[Int(table[index].backend)].abortOnClose
+  }
+
+  mutating func close(_ index: Int, _ reason: CloseReason) {
+    table[index].finish(reason, &context)
+    timers.cancel(index)
+    table.release(index)
+  }
+
+  mutating func closeAll(_ reason: CloseReason) {
+    for index in 0..<table.used where table[index].phase != .free { close(index, reason) }
+  }
+
+  // MARK: Listeners
+
+  private mutating func accept(from listener: Int) {
+    guard !isDraining, context.tables.listeners[listener].pause == .none else { return }
+    let entry = context.tables.listeners[listener]
+    let batch = configuration.global.maxAccept.map { $0 > 0 ? $0 : .max } ?? entry.batch
+    for taken in 0..<batch {
+      if exceedsSessionRate(entry) { return pause(listener, .sessionRate) }
+      switch table.admit(from: listener, listeners[listener], &context) {
+      case .admitted(let index):
+        follow(table[index].welcome(&context), index)
+        if taken + 1 == batch {
+          context.tables.listeners[listener].batch = min(entry.batch * 2, Self.largestBatch)
+        }
+      case .none:
+        context.tables.listeners[listener].batch = max(1, min(entry.batch, taken))
+        return
+      case .paused(let reason):
+        return pause(listener, reason)
+      }
+    }
+  }
+
+  private func exceedsSessionRate(_ entry: ListenerEntry) -> Bool {
+    let frontend = context.tables.frontends[entry.frontend]
+    guard frontend.sessionRateLimit != .max else { return false }
+    let rate = RateGauge(sessionsOf: frontend.slot.shared)
+      .rate(second: context.second, milliseconds: UInt64(context.now % 1000))
+    return rate >= frontend.sessionRateLimit
+  }
+
+  /// Stops taking connections in: they wait in the kernel's queue, and nothing spins.
+  private mutating func pause(_ listener: Int, _ reason: ListenerEntry.Pause) {
+    context.tables.listeners[listener].pause = reason
+    try? epoll.remove(listeners[listener])
+    switch reason {
+    case .processLimit:
+      context.tables.process.beginToWait()
+      context.gavePlacesBack = true
+    case .frontendLimit:
+      let frontend = context.tables.listeners[listener].frontend
+      context.tables.frontends[frontend].slot.beginToWait()
+      // What was given back meanwhile rang for nobody: look again at the end of the lap.
+      context.gavePlacesBack = true
+    case .exhaustion, .sessionRate:
+      timers.set(resumeTimer, to: context.now + Self.exhaustionPause)
+    case .none: break
+    }
+  }
+
+  /// Takes up accepting again where it rests; a limit that still holds makes it rest again.
+  private mutating func resumeListeners() {
+    context.gavePlacesBack = false
+    guard !isDraining else { return }
+    for index in 0..<listeners.count where context.tables.listeners[index].pause != .none {
+      let entry = context.tables.listeners[index]
+      let frontend = context.tables.frontends[entry.frontend]
+      let process = context.tables.process
+      let isFull =
+        process.shared[.current].value >= context.tables.processLimit
+        || frontend.slot.shared[.current].value >= frontend.limit
+        || entry.slot.shared[.current].value >= entry.limit
+      if isFull { continue }
+      endPause(index)
+      do throws(Errno) {
+        try watch(listener: index)
+      } catch {
+        pause(index, .exhaustion)
+      }
+    }
+  }
+
+  /// Takes back what a resting listener told the ledger.
+  private mutating func endPause(_ index: Int) {
+    let entry = context.tables.listeners[index]
+    switch entry.pause {
+    case .processLimit: context.tables.process.endWait()
+    case .frontendLimit: context.tables.frontends[entry.frontend].slot.endWait()
+    case .exhaustion, .sessionRate, .none: break
+    }
+    context.tables.listeners[index].pause = .none
+  }
+
+  /// Accepts no more. What waits in the kernel's queues is served by whoever else holds the
+  /// sockets: the master keeps them, and the next generation polls them.
+  mutating func drain() {
+    guard !isDraining else { return }
+    isDraining = true
+    context.ledger.lane(context.lane)[.state].store(LaneState.draining.rawValue)
+    for index in 0..<listeners.count {
+      if context.tables.listeners[index].pause == .none { try? epoll.remove(listeners[index]) }
+      endPause(index)
+    }
+    listeners = DescriptorTable()
+    if let after = configuration.global.hardStopAfter {
+      timers.set(hardStopTimer, to: context.now + Milliseconds(after))
+    }
+    tell(
+      .workerStopping(
+        generation: UInt32(truncatingIfNeeded: generation), slot: UInt32(workerSlot)))
+  }
+
+  // MARK: Queues
+
+  private mutating func answerDoorbell() {
+    context.doorbells.silence(context.lane)
+    context.gavePlacesBack = true
+    for index in context.tables.backends.indices {
+      let backend = context.tables.backends[index]
+      let waits =
+        backend.slot.shared[.queued].value > 0
+        || backend.servers.contains {
+          context.tables.servers[$0].slot.shared[.queued].value > 0
+        }
+      if waits { context.mayHavePlaces(backend: index) }
+    }
+  }
+
+  /// Gives places that became free to who has waited longest, here or, by a ring, in another worker.
+  ///
+  /// - Returns: whether something was done, so that there may be more to do.
+  private mutating func serveQueues() -> Bool {
+    guard !context.backendsToServe.isEmpty else { return false }
+    let backends = context.backendsToServe
+    context.backendsToServe.removeAll(keepingCapacity: true)
+    for backend in backends {
+      for server in context.tables.backends[backend].servers { serve(server, of: backend) }
+    }
+    return !context.backendsToServe.isEmpty
+  }
+
+  private mutating func serve(_ server: Int, of backend: Int) {
+    while let next = context.longestWaiting(server: server, backend: backend) {
+      let limit = context.tables.limit(ofServer: server)
+      let entry = context.tables.servers[server]
+      let mayServe =
+        next.isWanted
+        ? Balancer.isReachable(server, context.tables) : Balancer.isUsable(server, context.tables)
+      guard mayServe, entry.slot.shared[.current].value < limit else { return }
+      guard next.lane == context.lane else { return context.doorbells.ring(lane: next.lane) }
+      let queue = context.queues.queue(backend: backend, wanted: next.isWanted ? server : -1)
+      guard let index = context.queues.first(of: queue), entry.slot.enter(limit: limit) else {
+        return
+      }
+      table[index].leaveQueue(&context)
+      table[index].assign(server, &context)
+      follow(.advance, index)
+    }
+  }
+}
+
+extension WorkerContext {
+  /// Whose turn it is at a server: the longest waiting of its own queue and its backend's.
+  borrowing func longestWaiting(
+    server: Int, backend: Int
+  ) -> (lane: Int, isWanted: Bool)? {
+    let own = tables.servers[server].slot
+    let all = tables.backends[backend].slot
+    let wanted = own.shared[.queued].value > 0 ? ledger.longestWaiting(slot: own.number) : nil
+    let any = all.shared[.queued].value > 0 ? ledger.longestWaiting(slot: all.number) : nil
+    switch (wanted, any) {
+    case (nil, nil): return nil
+    case (let wanted?, nil): return (wanted.lane, true)
+    case (nil, let any?): return (any.lane, false)
+    case (let wanted?, let any?):
+      return wanted.ticket < any.ticket ? (wanted.lane, true) : (any.lane, false)
+    }
+  }
+}
+
+extension Optional where Wrapped == Descriptor {
+  /// Registers the socket once and for all, if there is one.
+  @discardableResult
+  borrowing func watch(by epoll: borrowing Epoll, _ token: Token) throws(Errno) -> Bool {
+    switch self {
+    case .none: return false
+    case .some(let socket):
+      try epoll.add(socket, .everyChange, token: token.rawValue)
+      return true
+    }
   }
 }

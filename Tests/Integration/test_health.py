@@ -295,3 +295,23 @@ def test_servers_on_unix_sockets_and_ipv6(sluice, servers, scratch):
     port = free_port()
     sluice(configuration(port, f"unix unix@{unix.path}", f"six [::1]:{six.port}"))
     assert sorted(ask(port) for _ in range(2)) == ["six", "unix"]
+
+
+def test_a_name_that_does_not_resolve_does_not_stop_the_start(sluice, servers):
+    """The server has no address until the name gets one; the others serve."""
+    here = servers(NamingServer("here"))
+    port = free_port()
+    daemon = sluice(configuration(port, "gone nowhere.invalid:443 check", f"here {here.at} check"))
+    wait_until(lambda: daemon.stats.row("be", "here")["status"] == "UP")
+    assert {ask(port) for _ in range(6)} == {"here"}
+    assert daemon.stats.row("be", "gone")["status"] in ("MAINT (resolution)", "DOWN")
+
+
+@pytest.mark.reference
+def test_names_of_the_hosts_file_are_known(sluice, servers):
+    here = servers(NamingServer("here"))
+    port = free_port()
+    daemon = sluice(configuration(port, f"here localhost:{here.port} check inter 100ms"))
+    wait_until(lambda: daemon.stats.row("be", "here")["status"] == "UP")
+    assert ask(port) == "here"
+    assert daemon.stats.row("be", "here")["addr"] == here.at

@@ -6,6 +6,7 @@ import pytest
 
 from harness import programs
 from harness.clients import ask, dial, read_line, run
+from harness.hello import client_hello
 from harness.ports import free_port
 from harness.servers import EchoServer, HoldingServer, NamingServer
 from harness.waiting import stays, wait_until
@@ -237,3 +238,57 @@ def test_the_number_of_workers_follows_the_configuration(sluice, servers):
         daemon.reload(text)
         wait_until(lambda wanted=wanted: len(daemon.workers()) == wanted)
         assert [ask(port) for _ in range(20)] == ["hello"] * 20
+
+
+@pytest.mark.slow
+def test_changing_the_number_of_workers_under_load_fails_no_connection(sluice, traffic):
+    """Fewer workers means listeners that nobody had to serve before: their queues are not lost."""
+    load = Load(traffic)
+    daemon = sluice(load.configuration, workers=4)
+    load.begin()
+    for wanted in (1, 4, 2, 3, 1, 4):
+        daemon.workers_wanted = wanted
+        daemon.reload(load.configuration)
+    short, long, server = load.end()
+    assert short["failures"] == []
+    assert all(each["intact"] for each in long)
+    assert server["connections"] == short["attempts"] + len(long)
+
+
+def test_a_connection_in_the_middle_of_its_hello_is_not_lost(sluice, servers):
+    server = servers(NamingServer("here"))
+    port = free_port()
+    text = configuration(port, server.at).replace(
+        "    default_backend be", "    use_backend be if { req.ssl_sni here.example.test }"
+    )
+    daemon = sluice(text)
+    hello = client_hello("here.example.test", post_quantum=True)
+    with dial(port) as client:
+        client.sendall(hello[:700])
+        wait_until(lambda: daemon.stats.row("fe", "FRONTEND")["scur"] == 1)
+        daemon.reload()
+        client.sendall(hello[700:])
+        assert read_line(client) == "here"
+
+
+def test_limits_and_queues_hold_over_generations(sluice, servers):
+    """A place that an old worker's connection holds is no place for a new worker's."""
+    server = servers(HoldingServer())
+    port = free_port()
+    text = configuration(port, f"{server.at} maxconn 2")
+    daemon = sluice(text)
+    held = [dial(port), dial(port)]
+    assert [read_line(client) for client in held] == ["held", "held"]
+    queued = dial(port)
+    wait_until(lambda: daemon.stats.row("be", "BACKEND")["qcur"] + daemon.stats.row("be", "s1")["qcur"] == 1)
+    daemon.reload()
+    newer = dial(port)
+    wait_until(lambda: daemon.stats.row("be", "BACKEND")["qcur"] + daemon.stats.row("be", "s1")["qcur"] == 2)
+    assert server.current == 2
+    for client in held:
+        client.close()
+    assert [read_line(client) for client in (queued, newer)] == ["held", "held"]
+    assert server.peak == 2
+    for client in (queued, newer):
+        client.close()
+    wait_until(lambda: daemon.stats.row("be", "s1")["scur"] == 0)

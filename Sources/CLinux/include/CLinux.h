@@ -58,6 +58,8 @@ int64_t clinux_send_descriptors(int fd, const void *_Nonnull buffer, size_t leng
 // A packet longer than `length` is EMSGSIZE.
 int64_t clinux_recv_descriptors(int fd, void *_Nonnull buffer, size_t length, int *_Nonnull fds, int *_Nonnull count);
 int64_t clinux_sendto(int fd, const void *_Nonnull buffer, size_t length, const void *_Nonnull address, uint32_t address_length);
+// poll(2) for POLLOUT without waiting: more than 0 when something can be written.
+int clinux_has_room(int fd);
 int clinux_if_nametoindex(const char *_Nonnull name);
 
 // MARK: waiting
@@ -111,6 +113,15 @@ int clinux_kill(int pid, int signal);
 int clinux_pidfd_open(int pid);
 int clinux_pidfd_signal(int pidfd, int signal);
 int clinux_set_process_name(const char *_Nonnull name);
+// The variables as `NAME=value`, ended by NULL.
+char *_Nullable *_Nullable clinux_environment(void);
+// F_DUPFD_CLOEXEC: the copy's number is `minimum` or above.
+int clinux_dup_above(int fd, int minimum);
+// dup2: the copy survives execve(2).
+int clinux_dup_onto(int fd, int target);
+// close_range(2); both ends are closed.
+int clinux_close_range(unsigned first, unsigned last);
+int clinux_no_new_privileges(void);
 int clinux_setsid(void);
 int clinux_usable_cpus(void);
 int clinux_get_limit(int resource, uint64_t *_Nonnull soft, uint64_t *_Nonnull hard);
@@ -150,4 +161,6 @@ int clinux_group_by_name(const char *_Nonnull name, uint32_t *_Nonnull group);
 int clinux_become(uint32_t user, uint32_t group);
 // Keeps exactly the capabilities of the mask, permitted, effective and ambient, over a change of user.
 int clinux_become_keeping(uint32_t user, uint32_t group, uint64_t capabilities);
+// Gives up all capabilities but these, ambient ones too.
+int clinux_limit_capabilities(uint64_t capabilities);
 int clinux_has_capability(int capability);

@@ -1,0 +1,151 @@
+import Ledger
+import Linux
+import Rules
+
+// The first stage: takes connections in, a bounded number a lap.
+
+/// What became of one attempt to take a connection in.
+enum Admission: Equatable {
+  /// A connection has the place of this index.
+  case admitted(Int)
+  /// Nobody waits.
+  case none
+  /// Nobody can be taken in until something changes.
+  case paused(ListenerEntry.Pause)
+}
+
+extension ConnectionTable {
+  /// Takes in one connection from a listener, unless a limit says that it must wait in the queue of
+  /// the kernel: what cannot be served yet is neither accepted nor refused.
+  mutating func admit(
+    from listener: Int, _ socket: borrowing Descriptor, _ context: inout WorkerContext
+  ) -> Admission {
+    let entry = context.tables.listeners[listener]
+    let frontend = context.tables.frontends[entry.frontend]
+    if count == capacity { return .paused(.exhaustion) }
+    guard context.tables.process.enter(limit: context.tables.processLimit) else {
+      return .paused(.processLimit)
+    }
+    guard frontend.slot.enter(limit: frontend.limit) else {
+      context.tables.process.leave()
+      return .paused(.frontendLimit)
+    }
+    guard entry.slot.enter(limit: entry.limit) else {
+      frontend.slot.leave()
+      context.tables.process.leave()
+      return .paused(.frontendLimit)
+    }
+    func leave() {
+      entry.slot.leave()
+      frontend.slot.leave()
+      context.tables.process.leave()
+    }
+
+    var peer = Endpoint.none
+    do throws(Errno) {
+      guard let client = try socket.accept(peer: &peer) else {
+        leave()
+        return .none
+      }
+      guard let index = take() else { preconditionFailure("a full table was not noticed") }
+      self[index].begin(
+        client, from: peer, listener: listener, index: index, &context)
+      return .admitted(index)
+    } catch {
+      leave()
+      context.ledger.lane(context.lane)[.acceptPauses].add(1)
+      return .paused(.exhaustion)
+    }
+  }
+}
+
+extension Connection {
+  /// Begins with an accepted socket; the places it takes in the gauges have been taken.
+  mutating func begin(
+    _ client: consuming Descriptor, from peer: Endpoint, listener: Int, index: Int,
+    _ context: inout WorkerContext
+  ) {
+    let entry = context.tables.listeners[listener]
+    self.client = consume client
+    self.index = Int32(index)
+    self.listener = Int32(listener)
+    frontend = Int32(entry.frontend)
+    source = peer
+    accepted = context.now
+    clientActive = context.now
+    acceptedWall = Clock.realtime / 1000
+    context.serial += 1
+    id = context.serial << 8 | UInt64(context.lane)
+    marks.insert(.counted)
+    phase = .header
+    // A socket just accepted can be written to, and nearly always has its first bytes already.
+    clientSide.canRead = true
+    clientSide.canWrite = true
+
+    let frontend = context.tables.frontends[entry.frontend]
+    frontend.slot.raiseMaximum()
+    entry.slot.raiseMaximum()
+    context.tables.process.raiseMaximum()
+    frontend.slot.count(.connections)
+    entry.slot.count(.connections)
+    context.tables.process.count(.connections)
+    RateGauge(connectionsOf: frontend.slot.shared).count(second: context.second)
+    RateGauge(connectionsOf: context.tables.process.shared).count(second: context.second)
+  }
+
+  /// Asks the connection rules, and sends the connection to the stage that comes next for it.
+  mutating func welcome(_ context: inout WorkerContext) -> Step {
+    let entry = context.tables.listeners[Int(listener)]
+    if context.tables.frontends[Int(frontend)].hasConnectionRules {
+      learnDestination()
+      guard case .verdict(let verdict) = context.ask(.connection(frontend: Int(frontend)), of: self)
+      else { preconditionFailure() }
+      switch verdict {
+      case .reject: return .close(.deniedConnection)
+      case .silentDrop: return .close(.silentlyDropped)
+      case .expectProxyHeader: marks.insert(.expectsHeader)
+      case .accept, .wait: break
+      }
+    }
+    if entry.acceptsProxyHeader || marks.contains(.expectsHeader) { return .advance }
+    return beginSession(&context)
+  }
+
+  /// The addresses are final: counts the session, asks the session rules, and says whether anything
+  /// must be read.
+  mutating func beginSession(_ context: inout WorkerContext) -> Step {
+    let entry = context.tables.listeners[Int(listener)]
+    let frontend = context.tables.frontends[Int(self.frontend)]
+    learnDestination()
+    if frontend.hasSessionRules {
+      guard case .verdict(let verdict) = context.ask(.session(frontend: entry.frontend), of: self)
+      else { preconditionFailure() }
+      switch verdict {
+      case .reject: return .close(.deniedSession)
+      case .silentDrop: return .close(.silentlyDropped)
+      case .accept, .expectProxyHeader, .wait: break
+      }
+    }
+    marks.insert(.isSession)
+    frontend.slot.count(.sessions)
+    entry.slot.count(.sessions)
+    context.tables.process.count(.sessions)
+    RateGauge(sessionsOf: frontend.slot.shared).count(second: context.second)
+    RateGauge(sessionsOf: entry.slot.shared).count(second: context.second)
+    RateGauge(sessionsOf: context.tables.process.shared).count(second: context.second)
+
+    let mustRead = entry.carriesTLS || frontend.readsHello || frontend.readsRequest
+    phase = mustRead ? .inspecting : .routing
+    inspectionStart = mustRead ? context.now : 0
+    return .advance
+  }
+
+  /// Where the client meant to go: rules, PROXY headers and log lines ask for it.
+  mutating func learnDestination() {
+    guard destination == .none else { return }
+    switch client {
+    case .some(let client): destination = client.localEndpoint()
+    case .none: break
+    }
+  }
+}

@@ -1,0 +1,215 @@
+import Configuration
+import Ledger
+import Linux
+import Wire
+
+// The fourth stage: connects to the server, and to another, or again, when that fails.
+
+extension Connection {
+  /// Begins to connect, or learns what became of it.
+  mutating func dial(_ context: inout WorkerContext) -> Step {
+    if dialed == 0 { return connect(&context) }
+    guard serverSide.canWrite else { return .wait }
+    // Writable without an error is connected: no need to ask. Where an end was reported too the
+    // socket knows which it was.
+    if serverSide.sawEnd, let error = server.pendingError() {
+      return failed(error == .timedOut ? .connectTimeout : .connectFailed, &context)
+    }
+    return beginRelay(&context)
+  }
+
+  private mutating func connect(_ context: inout WorkerContext) -> Step {
+    let entry = context.tables.servers[Int(target)]
+    entry.slot.count(.sessions)
+    RateGauge(sessionsOf: entry.slot.shared).count(second: context.second)
+    entry.slot.shared[.lastSession].store(UInt64(Clock.realtime / 1_000_000_000))
+    if waitTime < 0 { waitTime = context.now - accepted }
+    dialed = context.now
+    serverSide = Side()
+    if entry.proxyHeader != .none || entry.isOriginal || entry.portOffset != nil {
+      learnDestination()
+    }
+    do throws(Errno) {
+      let isConnected: Bool
+      if let path = entry.path {
+        let socket = try Descriptor.socket(.stream, for: context.tables.paths[path])
+        isConnected = try socket.connect(to: context.tables.paths[path])
+        server = consume socket
+      } else {
+        guard let endpoint = address(of: entry) else {
+          return failed(.connectFailed, &context)
+        }
+        let socket = try Descriptor.socket(.stream, for: endpoint)
+        try socket.set(.noDelay, to: true)
+        if entry.source != .none {
+          try socket.set(.bindAddressNoPort, to: true)
+          try socket.bind(to: .internet(entry.source))
+        }
+        if entry.userTimeout > 0 { try socket.set(.userTimeout, to: entry.userTimeout) }
+        isConnected = try socket.connect(to: endpoint)
+        server = consume socket
+      }
+      if isConnected {
+        serverSide.canWrite = true
+        serverSide.canRead = true
+        return beginRelay(&context)
+      }
+      return .wait
+    } catch {
+      server = nil
+      return error.isExhaustion || error == .addressNotAvailable
+        ? .close(.noResources) : failed(.connectFailed, &context)
+    }
+  }
+
+  /// Where the server is now: what was set at run time, else what the file says.
+  private func address(of entry: ServerEntry) -> Endpoint? {
+    var endpoint: Endpoint
+    if let override = entry.slot.shared.address {
+      endpoint = override
+      if endpoint.port == 0 { endpoint.port = entry.endpoint.port }
+    } else if entry.isOriginal {
+      guard destination != .none else { return nil }
+      endpoint = destination
+      if entry.portOffset == nil { endpoint.port = entry.endpoint.port }
+    } else {
+      guard entry.hasEndpoint else { return nil }
+      endpoint = entry.endpoint
+    }
+    if let offset = entry.portOffset {
+      endpoint.port = UInt16(truncatingIfNeeded: Int(destination.port) + offset)
+    }
+    return endpoint
+  }
+
+  // MARK: Failure
+
+  /// The server did not take the connection: tries another, or the same again after a rest, or gives
+  /// up.
+  mutating func failed(_ reason: CloseReason, _ context: inout WorkerContext) -> Step {
+    let backend = context.tables.backends[Int(self.backend)]
+    let slot = context.tables.servers[Int(target)].slot
+    server = nil
+    serverSide = Side()
+    guard attemptsLeft > 0 else {
+      slot.count(.connectErrors)
+      return .close(reason)
+    }
+    attemptsLeft -= 1
+    retries += 1
+    slot.count(.retries)
+    backend.slot.count(.retries)
+    if redispatches(backend, context.tables) {
+      leaveServer(&context)
+      slot.count(.redispatches)
+      backend.slot.count(.redispatches)
+      marks.insert(.redispatched)
+      wanted = -1
+      let step = chooseServer(&context)
+      if step != .close(.noServer) { return step }
+      return .close(reason)
+    }
+    // The same server again: at once after a timeout, else after a second, since what refuses now
+    // refuses in a millisecond too.
+    dialed = 0
+    phase = .resting
+    deadline =
+      reason == .connectTimeout ? context.now : context.now + min(1_000, backend.connect)
+    return .wait
+  }
+
+  /// Whether the next attempt goes to another server.
+  ///
+  /// As in the reference: balancing that picks anew each time does so at the first failure if there
+  /// is another server; the others at the retries that `option redispatch` names.
+  private func redispatches(_ backend: BackendEntry, _ tables: borrowing Tables) -> Bool {
+    guard backend.redispatch != 0 else { return false }
+    let others = backend.servers.contains {
+      $0 != Int(target) && Balancer.isUsable($0, tables)
+    }
+    guard others else { return false }
+    if backend.balance != .source, wanted < 0 { return true }
+    return backend.redispatch > 0
+      ? Int(retries) % backend.redispatch == 0
+      : Int(attemptsLeft) == -backend.redispatch - 1
+  }
+
+  /// Gives back the place in the server.
+  mutating func leaveServer(_ context: inout WorkerContext) {
+    guard target >= 0 else { return }
+    context.tables.servers[Int(target)].slot.leave()
+    context.gavePlaceBack(server: Int(target))
+    target = -1
+  }
+
+  // MARK: Success
+
+  /// Connected: what was read goes first, behind a PROXY header if the server wants one.
+  private mutating func beginRelay(_ context: inout WorkerContext) -> Step {
+    let entry = context.tables.servers[Int(target)]
+    connected = context.now
+    serverActive = context.now
+    clientActive = context.now
+    serverSide.canRead = true
+    phase = .relaying
+    entry.slot.count(.connects)
+    context.tables.backends[Int(backend)].slot.count(.connects)
+    guard prepareUpload(entry.proxyHeader, &context) else { return .close(.noResources) }
+    if marks.contains(.clientEnded) { upload.endSource() }
+    return .advance
+  }
+
+  private mutating func prepareUpload(
+    _ header: SendProxy, _ context: inout WorkerContext
+  ) -> Bool {
+    var buffer = Buffer.none
+    var start = Inspection.headroom
+    var end = Inspection.headroom
+    if inspection >= 0 {
+      buffer = context.inspections[inspection].buffer
+      start = context.inspections[inspection].start
+      end = context.inspections[inspection].end
+      context.inspections.release(inspection)
+      inspection = -1
+    } else if header != .none {
+      buffer = context.engine.buffers.take()
+      if buffer.isNone { return false }
+    } else {
+      return true
+    }
+    let length = header == .none ? 0 : writeHeader(header, into: buffer, before: start, &context)
+    if start - length == end {
+      context.engine.buffers.release(buffer)
+    } else {
+      upload.hold(buffer, start - length..<end, countingFrom: start)
+    }
+    return true
+  }
+
+  /// Writes the header just in front of `start`, and returns its length.
+  private func writeHeader(
+    _ header: SendProxy, into buffer: Buffer, before start: Int, _ context: inout WorkerContext
+  ) -> Int {
+    let from = WireAddress(source)
+    let to = WireAddress(destination)
+    var scratch = InlineArray<400, UInt8>(repeating: 0)
+    var room = scratch.mutableSpan
+    let length =
+      header == .version1
+      ? ProxyHeader.encodeV1(source: from, destination: to, into: &room)
+      : ProxyHeader.encodeV2(source: from, destination: to, into: &room)
+    var output = context.engine.buffers.mutableSpan(buffer, start - length..<start)
+    for index in 0..<length { output[index] = scratch[index] }
+    return length
+  }
+}
+
+extension Optional where Wrapped == Descriptor {
+  /// The error that waits on the socket, if there is one.
+  borrowing func pendingError() -> Errno? {
+    switch self {
+    case .none: nil
+    case .some(let socket): socket.pendingError()
+    }
+  }
+}

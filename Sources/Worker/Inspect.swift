@@ -1,0 +1,260 @@
+import Ledger
+import Linux
+import Rules
+import Wire
+
+// The second stage: reads what must be known before a server can be chosen, and asks the rules.
+
+extension Connection {
+  /// Reads what the client has sent, and decides as far as that allows.
+  ///
+  /// The hello is read, not peeked: it is sent on first once a server is connected, so nothing is
+  /// parsed twice and a slow one cannot make the loop spin.
+  mutating func inspect(_ context: inout WorkerContext) -> Step {
+    if inspection < 0, !beginInspection(&context) { return .close(.noResources) }
+    if let reason = read(&context) { return .close(reason) }
+    if phase == .header {
+      let step = readProxyHeader(&context)
+      guard step == .advance else { return step }
+    }
+    parse(&context)
+    if let reason = refusal(&context) { return .close(reason) }
+    return decide(&context)
+  }
+
+  private mutating func beginInspection(_ context: inout WorkerContext) -> Bool {
+    guard let record = context.inspections.take() else { return false }
+    inspection = record
+    let buffer = context.engine.buffers.take()
+    context.inspections[record].buffer = buffer
+    context.inspections[record].start = Inspection.headroom
+    context.inspections[record].end = Inspection.headroom
+    if inspectionStart == 0 { inspectionStart = context.now }
+    return !buffer.isNone
+  }
+
+  /// Reads until the socket is empty, or everything that may be held is.
+  private mutating func read(_ context: inout WorkerContext) -> CloseReason? {
+    while clientSide.canRead {
+      let buffer = context.inspections[inspection].buffer
+      let end = context.inspections[inspection].end
+      let size = context.engine.buffers.size(of: buffer)
+      if end == size {
+        guard moveToLargeBuffer(&context) else {
+          context.inspections[inspection].isFinal = true
+          return nil
+        }
+        continue
+      }
+      switch receive(into: buffer, at: end..<size, &context) {
+      case .failure(let error):
+        _ = error
+        return .clientAborted
+      case .success(.blocked):
+        clientSide.canRead = false
+      case .success(.ended):
+        // What was sent is decided on as it is; the end travels on with it.
+        marks.insert(.clientEnded)
+        context.inspections[inspection].isFinal = true
+        return context.inspections[inspection].count == 0 ? .probe : nil
+      case .success(.moved(let count)):
+        context.inspections[inspection].end += count
+        if end + count < size, !clientSide.sawEnd { clientSide.canRead = false }
+      }
+    }
+    return nil
+  }
+
+  private func receive(
+    into buffer: Buffer, at range: Range<Int>, _ context: inout WorkerContext
+  ) -> Result<Transfer, Errno> {
+    switch client {
+    case .none: preconditionFailure("inspecting without a client")
+    case .some(let client):
+      do throws(Errno) {
+        var room = context.engine.buffers.mutableSpan(buffer, range)
+        return .success(try client.receive(into: &room))
+      } catch {
+        return .failure(error)
+      }
+    }
+  }
+
+  /// A hello in records of one byte is six times as large as it says.
+  private func moveToLargeBuffer(_ context: inout WorkerContext) -> Bool {
+    let small = context.inspections[inspection].buffer
+    guard context.engine.buffers.size(of: small) == BufferPool.smallSize else { return false }
+    let large = context.engine.buffers.takeLarge()
+    if large.isNone { return false }
+    let range = context.inspections[inspection].start..<context.inspections[inspection].end
+    context.engine.buffers.copy(small, range, to: large, at: range.lowerBound)
+    context.engine.buffers.release(small)
+    context.inspections[inspection].buffer = large
+    return true
+  }
+
+  // MARK: What was read
+
+  private mutating func readProxyHeader(_ context: inout WorkerContext) -> Step {
+    let record = context.inspections[inspection]
+    let verdict = ProxyHeader.parse(
+      context.engine.buffers.span(record.buffer, record.start..<record.end))
+    switch verdict {
+    case .needMore:
+      return record.isFinal ? .close(.badProxyHeader) : .wait
+    case .notProxy, .malformed:
+      return .close(.badProxyHeader)
+    case .complete(let header):
+      context.inspections[inspection].start += header.length
+      if header.hasAddresses, header.command == .proxy {
+        source = Endpoint(header.source)
+        destination = Endpoint(header.destination)
+      }
+      marks.insert(.hadHeader)
+      return beginSession(&context)
+    }
+  }
+
+  /// Gives the parser what it has not seen.
+  private mutating func parse(_ context: inout WorkerContext) {
+    guard let parser = context.parse(inspection) else { return }
+    context.inspections[inspection].parser = parser
+    context.inspections[inspection].parsed = context.inspections[inspection].count
+    if parser.verdict == .complete { marks.insert(.hasHello) }
+    if !parser.hello.serverName.isEmpty {
+      context.names[Int(index)] = parser.hello.serverName
+      marks.insert(.hasName)
+    }
+  }
+
+  /// Whether a listener that carries TLS refuses what came. Nil while it cannot know.
+  private func refusal(_ context: inout WorkerContext) -> CloseReason? {
+    let entry = context.tables.listeners[Int(listener)]
+    guard entry.carriesTLS else { return nil }
+    let record = context.inspections[inspection]
+    switch record.parser.verdict {
+    case .notTLS: return .notTLS
+    case .malformed, .tooLarge: return .badHello
+    case .needMore: return record.isFinal ? (record.count == 0 ? .probe : .badHello) : nil
+    case .complete: break
+    }
+    guard entry.strictNames, let names = entry.certificateNames else { return nil }
+    let name = record.parser.hello.serverName
+    return context.rules.covers(name.bytes.span, by: names) ? nil : .unknownName
+  }
+
+  // MARK: Deciding
+
+  /// Asks the frontend's content rules, then where to go.
+  private mutating func decide(_ context: inout WorkerContext) -> Step {
+    let entry = context.tables.listeners[Int(listener)]
+    let record = context.inspections[inspection]
+    if entry.carriesTLS, record.parser.verdict == .needMore { return .wait }
+    if backend < 0 {
+      switch contentVerdict(&context) {
+      case .wait: return .wait
+      case .reject: return .close(.denied)
+      case .silentDrop: return .close(.silentlyDropped)
+      case .accept, .expectProxyHeader: break
+      }
+    }
+    phase = .routing
+    return .advance
+  }
+
+  private func contentVerdict(_ context: inout WorkerContext) -> Verdict {
+    let delayed = context.tables.frontends[Int(frontend)].hasInspectDelay
+    let answer = context.ask(.content(frontend: Int(frontend)), of: self, delayed: delayed)
+    guard case .verdict(let verdict) = answer else { preconditionFailure() }
+    return verdict
+  }
+}
+
+extension WorkerContext {
+  /// The parser of a record, given the bytes that it has not seen; nil when it needs none.
+  borrowing func parse(_ inspection: Int32) -> ClientHelloParser? {
+    let record = inspections[inspection]
+    let from = record.start + record.parsed
+    guard from < record.end, record.parser.verdict == .needMore else { return nil }
+    var parser = record.parser
+    _ = parser.consume(engine.buffers.span(record.buffer, from..<record.end))
+    return parser
+  }
+
+  /// A question to the rules.
+  enum Question {
+    case connection(frontend: Int)
+    case session(frontend: Int)
+    case content(frontend: Int)
+    case backend(frontend: Int)
+    case backendContent(backend: Int)
+    case server(backend: Int, from: Int)
+  }
+
+  enum Answer {
+    case verdict(Verdict)
+    case route(Route)
+  }
+
+  /// Asks the rules about a connection as it is known now.
+  ///
+  /// It is `delayed` where an inspection delay is set: then the whole request is worth waiting for,
+  /// and not only the hello.
+  borrowing func ask(
+    _ question: Question, of connection: borrowing Connection, delayed: Bool = false
+  ) -> Answer {
+    guard connection.inspection >= 0 else {
+      return answer(
+        question, Facts(client: connection.source, destination: connection.destination))
+    }
+    let record = inspections[connection.inspection]
+    let awaiting: Facts.Awaiting = record.isFinal ? .nothing : delayed ? .request : .hello
+    let parser = record.parser
+    let facts = Facts(
+      client: connection.source, destination: connection.destination, parser: parser,
+      request: engine.buffers.span(record.buffer, record.start..<record.end), awaiting: awaiting,
+      certificateNames: tables.listeners[Int(connection.listener)].certificateNames)
+    return answer(question, facts)
+  }
+
+  private borrowing func answer(_ question: Question, _ facts: borrowing Facts) -> Answer {
+    switch question {
+    case .connection(let frontend):
+      .verdict(rules.connectionVerdict(frontend: frontend, facts))
+    case .session(let frontend):
+      .verdict(rules.sessionVerdict(frontend: frontend, facts))
+    case .content(let frontend):
+      .verdict(rules.contentVerdict(frontend: frontend, facts))
+    case .backend(let frontend):
+      .route(rules.backend(frontend: frontend, facts))
+    case .backendContent(let backend):
+      .verdict(rules.contentVerdict(backend: backend, facts))
+    case .server(let backend, let first):
+      .route(rules.server(backend: backend, facts, from: first))
+    }
+  }
+}
+
+extension Endpoint {
+  /// The end that a PROXY header names.
+  init(_ address: WireAddress) {
+    switch address.family {
+    case .inet: self.init(address: IPAddress(ipv4: address.inetNumber), port: address.port)
+    case .inet6:
+      self.init(address: IPAddress(high: address.high, low: address.low), port: address.port)
+    case .none, .unix: self = .none
+    }
+  }
+}
+
+extension WireAddress {
+  init(_ endpoint: Endpoint) {
+    if endpoint == .none {
+      self = .none
+    } else if endpoint.address.isIPv4 {
+      self = .inet(endpoint.address.ipv4, port: endpoint.port)
+    } else {
+      self = .inet6(high: endpoint.address.high, low: endpoint.address.low, port: endpoint.port)
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import Ledger
+import Linux
+import Rules
+import Synchronization
+
+// The third stage: rules ► backend ► balance ► server, or a queue, or a refusal.
+
+extension Connection {
+  /// Chooses the backend, then a server of it, as soon as the rules know enough.
+  mutating func route(_ context: inout WorkerContext) -> Step {
+    if backend < 0 {
+      let step = chooseBackend(&context)
+      guard step == .advance else { return step }
+    }
+    let entry = context.tables.backends[Int(backend)]
+    if entry.readsHello || entry.readsRequest, inspection < 0 {
+      phase = .inspecting
+      inspectionStart = context.now
+      return .advance
+    }
+    if entry.hasContentRules {
+      let answer = context.ask(
+        .backendContent(backend: Int(backend)), of: self, delayed: entry.hasInspectDelay)
+      guard case .verdict(let verdict) = answer else { preconditionFailure() }
+      switch verdict {
+      case .wait: return waitForMore()
+      case .reject: return .close(.denied)
+      case .silentDrop: return .close(.silentlyDropped)
+      case .accept, .expectProxyHeader: break
+      }
+    }
+    if entry.hasServerRules, wanted < 0 {
+      guard chooseServerByRule(entry, &context) else { return waitForMore() }
+    }
+    return chooseServer(&context)
+  }
+
+  /// Goes back to reading: the rules need what may still come.
+  private mutating func waitForMore() -> Step {
+    phase = .inspecting
+    return clientSide.canRead ? .advance : .wait
+  }
+
+  private mutating func chooseBackend(_ context: inout WorkerContext) -> Step {
+    let entry = context.tables.frontends[Int(frontend)]
+    let answer = context.ask(
+      .backend(frontend: Int(frontend)), of: self, delayed: entry.hasInspectDelay)
+    guard case .route(let route) = answer else { preconditionFailure() }
+    switch route {
+    case .wait: return waitForMore()
+    case .target(let index, _): backend = Int32(index)
+    case .none: backend = Int32(entry.defaultBackend)
+    }
+    guard backend >= 0 else { return .close(.noServer) }
+    let slot = context.tables.backends[Int(backend)].slot
+    _ = slot.enter()
+    slot.raiseMaximum()
+    slot.count(.sessions)
+    RateGauge(sessionsOf: slot.shared).count(second: context.second)
+    slot.shared[.lastSession].store(UInt64(Clock.realtime / 1_000_000_000))
+    marks.insert(.inBackend)
+    attemptsLeft = Int16(clamping: context.tables.backends[Int(backend)].retries)
+    return .advance
+  }
+
+  /// `use-server`: the first rule that matches and whose server can be reached.
+  ///
+  /// - Returns: false when a rule needs what may still come.
+  private mutating func chooseServerByRule(
+    _ entry: BackendEntry, _ context: inout WorkerContext
+  ) -> Bool {
+    var from = 0
+    while true {
+      let answer = context.ask(
+        .server(backend: Int(backend), from: from), of: self, delayed: entry.hasInspectDelay)
+      guard case .route(let route) = answer else { preconditionFailure() }
+      switch route {
+      case .wait: return false
+      case .none: return true
+      case .target(let number, let rule):
+        let server = entry.servers.lowerBound + number
+        if Balancer.isReachable(server, context.tables) {
+          wanted = Int32(server)
+          return true
+        }
+        from = rule + 1
+      }
+    }
+  }
+
+  /// Takes a place in a server, or waits for one.
+  mutating func chooseServer(_ context: inout WorkerContext) -> Step {
+    let entry = context.tables.backends[Int(backend)]
+    let queue = context.queues.queue(backend: Int(backend), wanted: Int(wanted))
+    let slot = context.slot(ofQueue: Int(wanted), backend: Int(backend))
+    // Those who wait already have the older claim to a place.
+    if slot.shared[.queued].value > 0 { return wait(in: queue, slot, entry, &context) }
+
+    let choice: Balancer.Choice
+    if wanted >= 0 {
+      choice = context.balancer.only(Int(wanted), context.tables)
+    } else {
+      choice = context.balancer.choose(
+        backend: Int(backend), for: source.address, avoiding: Int(lastTarget), context.tables)
+    }
+    switch choice {
+    case .server(let server):
+      assign(server, &context)
+      return .advance
+    case .full(let only):
+      wanted = Int32(only)
+      let queue = context.queues.queue(backend: Int(backend), wanted: only)
+      return wait(in: queue, context.slot(ofQueue: only, backend: Int(backend)), entry, &context)
+    case .none:
+      return .close(.noServer)
+    }
+  }
+
+  private mutating func wait(
+    in queue: Int, _ slot: Slot, _ entry: BackendEntry, _ context: inout WorkerContext
+  ) -> Step {
+    if wanted >= 0 {
+      let limit = context.tables.servers[Int(wanted)].maxQueue
+      if slot.shared[.queued].value >= limit { return .close(.queueFull) }
+      aheadInServer = UInt32(clamping: slot.shared[.queued].value)
+    } else {
+      aheadInBackend = UInt32(clamping: slot.shared[.queued].value)
+    }
+    let ticket = entry.slot.shared[.nextTicket].fetchAdd(1)
+    context.queues.append(Int(index), to: queue, ticket: ticket, slot)
+    marks.insert(.isQueued)
+    queued = context.now
+    phase = .queued
+    // A place may have become free between looking and joining the queue.
+    context.mayHavePlaces(backend: Int(backend))
+    return .wait
+  }
+
+  /// Leaves the queue, for a server or for good.
+  mutating func leaveQueue(_ context: inout WorkerContext) {
+    guard marks.contains(.isQueued) else { return }
+    marks.remove(.isQueued)
+    context.queues.remove(
+      Int(index), context.slot(ofQueue: Int(wanted), backend: Int(backend)))
+  }
+
+  /// A place in the server has been taken for this connection.
+  mutating func assign(_ server: Int, _ context: inout WorkerContext) {
+    target = Int32(server)
+    lastTarget = Int32(server)
+    let slot = context.tables.servers[server].slot
+    slot.raiseMaximum()
+    slot.count(.selected)
+    context.tables.backends[Int(backend)].slot.count(.selected)
+    phase = .dialing
+    dialed = 0
+  }
+}
+
+extension WorkerContext {
+  /// The slot that counts who waits: the backend's, or the one server's.
+  borrowing func slot(ofQueue wanted: Int, backend: Int) -> Slot {
+    wanted < 0 ? tables.backends[backend].slot : tables.servers[wanted].slot
+  }
+
+  /// Notes that a server of the backend may have a place for who waits longest.
+  mutating func mayHavePlaces(backend: Int) {
+    if !backendsToServe.contains(backend) { backendsToServe.append(backend) }
+  }
+
+  /// Notes that a place in a server was given back.
+  mutating func gavePlaceBack(server: Int) {
+    // Seen by who begins to wait meanwhile, or who waits is seen here: see WaitQueues.append.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    let backend = tables.servers[server].backend
+    if tables.servers[server].slot.shared[.queued].value > 0
+      || tables.backends[backend].slot.shared[.queued].value > 0
+    {
+      mayHavePlaces(backend: backend)
+    }
+  }
+}

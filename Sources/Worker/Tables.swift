@@ -1,0 +1,249 @@
+import Configuration
+import Ledger
+import Linux
+import Rules
+
+/// Milliseconds, of which there are never too many.
+typealias Milliseconds = Int64
+
+extension Milliseconds {
+  /// A timeout that is not set.
+  static let never = Milliseconds.max / 4
+
+  init(timeout: Int?) {
+    self = timeout.flatMap { $0 > 0 ? Milliseconds($0) : nil } ?? .never
+  }
+}
+
+/// A frontend, as far as each connection asks for it: trivial values only, so that looking one up
+/// counts no reference.
+struct FrontendEntry {
+  let slot: Slot
+  /// The highest number of connections, over all workers.
+  let limit: UInt64
+  let client: Milliseconds
+  let clientFin: Milliseconds
+  let clientHandshake: Milliseconds
+  /// How long rules may wait for what they look at.
+  let inspection: Milliseconds
+  let hasInspectDelay: Bool
+  let defaultBackend: Int
+  let hasConnectionRules: Bool
+  let hasSessionRules: Bool
+  /// Whether anything must be read before a server can be chosen.
+  let readsRequest: Bool
+  let readsHello: Bool
+  let noLinger: Bool
+  let sessionRateLimit: UInt64
+}
+
+/// One listening socket of this worker.
+struct ListenerEntry {
+  let slot: Slot
+  let frontend: Int
+  let bind: Int
+  let limit: UInt64
+  let acceptsProxyHeader: Bool
+  /// `ssl`: what is not TLS is refused.
+  let carriesTLS: Bool
+  let strictNames: Bool
+  let isUnix: Bool
+  let certificateNames: CertificateNames.ID?
+  let isShared: Bool
+
+  /// Accepts a wake-up: doubles while the queue is full, falls back to one.
+  var batch = 1
+  /// Why accepting rests, if it does.
+  var pause = Pause.none
+
+  enum Pause: UInt8 { case none, processLimit, frontendLimit, exhaustion, sessionRate }
+}
+
+struct BackendEntry {
+  let slot: Slot
+  let index: Int
+  /// The backend's servers are these entries.
+  let servers: Range<Int>
+  let balance: Balance
+  let connect: Milliseconds
+  let server: Milliseconds
+  let serverFin: Milliseconds
+  let tunnel: Milliseconds
+  let queue: Milliseconds
+  let inspection: Milliseconds
+  let hasInspectDelay: Bool
+  let hasContentRules: Bool
+  let readsHello: Bool
+  let readsRequest: Bool
+  let hasServerRules: Bool
+  let retries: Int
+  let redispatch: Int
+  let allBackups: Bool
+  let abortOnClose: Bool
+  let noLinger: Bool
+  let keepalive: Keepalive
+  let keepaliveSet: Bool
+}
+
+struct ServerEntry {
+  let slot: Slot
+  let backend: Int
+  /// Index within the backend.
+  let index: Int
+  let limit: UInt64
+  let maxQueue: UInt64
+  let isBackup: Bool
+  let proxyHeader: SendProxy
+  /// The address of the configuration; its port is 0 where the client's counts.
+  let endpoint: Endpoint
+  /// Whether the configuration has an address: a name has not.
+  let hasEndpoint: Bool
+  /// Where the client was going.
+  let isOriginal: Bool
+  /// To be added to the port that the client went to; nil where the port is fixed.
+  let portOffset: Int?
+  /// Index into the paths, for a unix socket.
+  let path: Int?
+  let source: Endpoint
+  let userTimeout: Int
+}
+
+/// Everything that a worker looks up, made once before it begins.
+struct Tables: ~Copyable {
+  var frontends: [FrontendEntry] = []
+  var listeners: [ListenerEntry] = []
+  var backends: [BackendEntry] = []
+  var servers: [ServerEntry] = []
+  var paths: [SocketAddress] = []
+  let process: Slot
+  let processLimit: UInt64
+
+  /// How long a hello may take where the file is silent.
+  static let helloWait: Milliseconds = 5_000
+  static let defaultConnect: Milliseconds = 5_000
+
+  init(_ heritage: borrowing Heritage, rules: borrowing RuleSet) {
+    let ledger = heritage.ledger
+    let lane = heritage.lane
+    process = ledger.slot(heritage.slots.process, lane: lane)
+    processLimit = UInt64(max(1, heritage.maxConnections))
+    for index in heritage.configuration.backends.indices {
+      addBackend(index, heritage, rules)
+    }
+    for index in heritage.configuration.frontends.indices {
+      addFrontend(index, heritage, rules)
+    }
+    for role in heritage.roles { addListener(role, heritage, rules) }
+  }
+
+  private mutating func addFrontend(
+    _ index: Int, _ heritage: borrowing Heritage, _ rules: borrowing RuleSet
+  ) {
+    let frontend = heritage.configuration.frontends[index]
+    let needs = rules.contentNeeds(frontend: index).union(rules.routeNeeds(frontend: index))
+    frontends.append(
+      FrontendEntry(
+        slot: heritage.ledger.slot(heritage.slots.frontends[index], lane: heritage.lane),
+        limit: frontend.maxConnections.map { UInt64(max(0, $0)) } ?? .max,
+        client: Milliseconds(timeout: frontend.timeouts.client),
+        clientFin: Milliseconds(timeout: frontend.timeouts.clientFin),
+        clientHandshake: Milliseconds(
+          timeout: frontend.timeouts.clientHandshake ?? frontend.timeouts.client),
+        inspection: frontend.inspectDelay.map { Milliseconds($0) } ?? Self.helloWait,
+        hasInspectDelay: frontend.inspectDelay != nil,
+        defaultBackend: frontend.defaultBackend ?? -1,
+        hasConnectionRules: rules.hasConnectionRules(frontend: index),
+        hasSessionRules: rules.hasSessionRules(frontend: index),
+        readsRequest: needs.contains(.request), readsHello: needs.contains(.hello),
+        noLinger: frontend.noLinger,
+        sessionRateLimit: frontend.sessionRateLimit.map { UInt64(max(0, $0)) } ?? .max))
+  }
+
+  private mutating func addListener(
+    _ role: ListenerRole, _ heritage: borrowing Heritage, _ rules: borrowing RuleSet
+  ) {
+    let bind = heritage.configuration.frontends[role.frontend].binds[role.bind]
+    var isUnix = false
+    if case .socket(let address) = bind.address { isUnix = address.isUnix }
+    let slot = heritage.slots.listeners[role.frontend][role.bind]
+    listeners.append(
+      ListenerEntry(
+        slot: heritage.ledger.slot(slot, lane: heritage.lane),
+        frontend: role.frontend, bind: role.bind,
+        limit: bind.maxConnections.map { UInt64(max(0, $0)) } ?? .max,
+        acceptsProxyHeader: bind.acceptsProxyHeader, carriesTLS: bind.tls != nil,
+        strictNames: bind.tls?.strictNames ?? false, isUnix: isUnix,
+        certificateNames: rules.certificateNames(frontend: role.frontend, bind: role.bind),
+        isShared: role.isShared))
+  }
+
+  private mutating func addBackend(
+    _ index: Int, _ heritage: borrowing Heritage, _ rules: borrowing RuleSet
+  ) {
+    let backend = heritage.configuration.backends[index]
+    let first = servers.count
+    for (number, server) in backend.servers.enumerated() {
+      addServer(
+        server, number, of: index, source: server.source ?? backend.source,
+        heritage.ledger.slot(heritage.slots.servers[index][number], lane: heritage.lane))
+    }
+    let content = rules.contentNeeds(backend: index)
+    let needs = content.union(rules.routeNeeds(backend: index))
+    let connect = backend.timeouts.connect.map { Milliseconds($0) } ?? Self.defaultConnect
+    backends.append(
+      BackendEntry(
+        slot: heritage.ledger.slot(heritage.slots.backends[index], lane: heritage.lane),
+        index: index, servers: first..<servers.count, balance: backend.balance,
+        connect: connect, server: Milliseconds(timeout: backend.timeouts.server),
+        serverFin: Milliseconds(timeout: backend.timeouts.serverFin),
+        tunnel: Milliseconds(timeout: backend.timeouts.tunnel),
+        queue: backend.timeouts.queue.map { Milliseconds($0) } ?? connect,
+        inspection: backend.inspectDelay.map { Milliseconds($0) } ?? Self.helloWait,
+        hasInspectDelay: backend.inspectDelay != nil,
+        hasContentRules: rules.hasContentRules(backend: index),
+        readsHello: needs.contains(.hello), readsRequest: needs.contains(.request),
+        hasServerRules: !backend.serverRules.isEmpty,
+        retries: backend.retries, redispatch: backend.redispatch,
+        allBackups: backend.allBackups, abortOnClose: backend.abortOnClose,
+        noLinger: backend.noLinger, keepalive: backend.keepalive,
+        keepaliveSet: backend.keepalive.isEnabled))
+  }
+
+  private mutating func addServer(
+    _ server: Server, _ number: Int, of backend: Int, source: SocketAddress?, _ slot: Slot
+  ) {
+    var endpoint = Endpoint.none
+    var hasEndpoint = false
+    var path: Int?
+    switch server.address.host {
+    case .address(.internet(let address)):
+      endpoint = address
+      hasEndpoint = true
+    case .address(let address):
+      path = paths.count
+      paths.append(address)
+    case .name, .original: break
+    }
+    var offset: Int?
+    switch server.address.port {
+    case .fixed(let port): endpoint.port = port
+    case .relative(let difference): offset = difference
+    }
+    servers.append(
+      ServerEntry(
+        slot: slot, backend: backend, index: number,
+        limit: server.maxConnections.flatMap { $0 > 0 ? UInt64($0) : nil } ?? .max,
+        maxQueue: server.maxQueue.flatMap { $0 > 0 ? UInt64($0) : nil } ?? .max,
+        isBackup: server.isBackup, proxyHeader: server.proxyHeader, endpoint: endpoint,
+        hasEndpoint: hasEndpoint, isOriginal: server.address.host == .original,
+        portOffset: offset, path: path, source: source?.endpoint ?? .none,
+        userTimeout: server.userTimeout ?? 0))
+  }
+
+  /// A server's limit now: what was set at run time, else the file's.
+  func limit(ofServer index: Int) -> UInt64 {
+    let override = servers[index].slot.shared[.limitOverride].value
+    if override == 0 { return servers[index].limit }
+    return override == 1 ? .max : override - 1
+  }
+}
