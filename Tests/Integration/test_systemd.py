@@ -49,7 +49,7 @@ def test_reloading_carries_the_time_and_is_followed_by_ready(sluice, servers):
     """MONOTONIC_USEC lies between the signal and the message, as Type=notify-reload demands."""
     port = free_port()
     daemon = sluice(configuration(port, servers(EchoServer()).at))
-    for _ in range(2):
+    for _ in range(3 if programs.KIND == "sluice" else 1):  # the reference is deaf for a moment after READY
         seen = len(daemon.notifications.messages)
         before = time.monotonic_ns() // 1000
         daemon.process.send_signal(signal.SIGHUP)

@@ -158,11 +158,12 @@ class NamingServer(Counting):
         request = bytearray()
         while part := connection.recv(65536):
             self.count(received=len(part))
-            if not request:
+            is_first = not request
+            request += part
+            if is_first:
                 self.requests.append(request)
                 connection.sendall(self.name.encode() + b"\n")
                 self.count(sent=len(self.name) + 1)
-            request += part
 
 
 class HoldingServer(Counting):
