@@ -243,7 +243,7 @@ extension ConfigurationReader {
     }
     guard source.isDisk else { return }
     let rulesNeedNames = draft.settings.scope.use(.serverNameInCertificate)
-    for (path, span, isStrict) in draft.certificates where !FileSystem.isReadable(path) {
+    for (path, span, isStrict) in draft.certificates where !File.isReadable(path) {
       let message = "cannot read the certificate '\(path)'"
       if isStrict || rulesNeedNames {
         let reason = isStrict ? "'strict-sni' needs" : "'req.ssl_sni_crt' needs"

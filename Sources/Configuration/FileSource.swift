@@ -26,13 +26,15 @@ enum FileSource {
   /// What `-f` names: the file itself, or the non-hidden `*.cfg` of a directory in C order.
   static func configurationFiles(_ path: String) throws(Failure) -> [String] {
     do throws(Errno) {
-      guard try FileSystem.isDirectory(path) else { return [path] }
-      let names = try FileSystem.names(in: path)
+      guard try File.status(path).isDirectory else { return [path] }
+      // Names of a directory that cannot be read are none; opening it says why.
+      _ = try File.open(path)
+      let names = File.names(in: path)
       let base = path.hasSuffix("/") ? path : path + "/"
       let chosen = names.filter { $0.hasSuffix(".cfg") && !$0.hasPrefix(".") }
       let sorted = chosen.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
       var files: [String] = []
-      for name in sorted where try !FileSystem.isDirectory(base + name) {
+      for name in sorted where try !File.status(base + name).isDirectory {
         files.append(base + name)
       }
       return files
@@ -43,7 +45,7 @@ enum FileSource {
 
   static func read(_ path: String) throws(Failure) -> [UInt8] {
     do throws(Errno) {
-      return try FileSystem.read(path)
+      return try File.contents(of: path)
     } catch {
       throw Failure(reason: error.description)
     }

@@ -178,7 +178,8 @@ extension LogSample {
     case .helloVersion: fetch = .helloVersion
     case .applicationProtocols: fetch = .applicationProtocols
     case .always(let value): fetch = .always(value)
-    case .serverNameInCertificate, .requestLength, .payload, .waitEnd: fetch = .forgotten
+    case .serverNameInCertificate, .requestLength, .payload, .waitEnd, .protocolHTTP:
+      fetch = .forgotten
     }
     lowers = expression.converters.last == .lower
     uppers = expression.converters.last == .upper
