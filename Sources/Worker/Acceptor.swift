@@ -96,8 +96,8 @@ extension Connection {
   /// Asks the connection rules, and sends the connection to the stage that comes next for it.
   mutating func welcome(_ context: inout WorkerContext) -> Step {
     let entry = context.tables.listeners[Int(listener)]
+    if context.tables.frontends[Int(frontend)].needsDestination { learnDestination() }
     if context.tables.frontends[Int(frontend)].hasConnectionRules {
-      learnDestination()
       guard case .verdict(let verdict) = context.ask(.connection(frontend: Int(frontend)), of: self)
       else { preconditionFailure() }
       switch verdict {
@@ -116,7 +116,6 @@ extension Connection {
   mutating func beginSession(_ context: inout WorkerContext) -> Step {
     let entry = context.tables.listeners[Int(listener)]
     let frontend = context.tables.frontends[Int(self.frontend)]
-    learnDestination()
     if frontend.hasSessionRules {
       guard case .verdict(let verdict) = context.ask(.session(frontend: entry.frontend), of: self)
       else { preconditionFailure() }
@@ -133,6 +132,8 @@ extension Connection {
     RateGauge(sessionsOf: frontend.slot.shared).count(second: context.second)
     RateGauge(sessionsOf: entry.slot.shared).count(second: context.second)
     RateGauge(sessionsOf: context.tables.process.shared).count(second: context.second)
+
+    announce(.began, .done, &context)
 
     let mustRead = entry.carriesTLS || frontend.readsHello || frontend.readsRequest
     phase = mustRead ? .inspecting : .routing

@@ -8,6 +8,7 @@ extension Connection {
   /// its descriptors: those go with the place.
   mutating func finish(_ reason: CloseReason, _ context: inout WorkerContext) {
     countUnrelayed(&context)
+    announceEnd(reason, &context)
     countReason(reason, context)
     if connected > 0 { sampleTimes(context) }
     leaveQueue(&context)

@@ -117,6 +117,10 @@ struct Connection: ~Copyable {
   var aheadInServer: UInt32 = 0
   var aheadInBackend: UInt32 = 0
 
+  /// What the hello said, for the log; 0 when none was read.
+  var helloVersion: UInt16 = 0
+  var helloType: UInt8 = 0
+
   /// Number of the connection, unique over workers and reloads.
   var id: UInt64 = 0
 

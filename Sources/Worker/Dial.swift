@@ -156,6 +156,7 @@ extension Connection {
     context.tables.backends[Int(backend)].slot.count(.connects)
     guard prepareUpload(entry.proxyHeader, &context) else { return .close(.noResources) }
     if marks.contains(.clientEnded) { upload.endSource() }
+    announce(.connected, .done, &context)
     return .advance
   }
 

@@ -23,6 +23,9 @@ public struct Heritage: ~Copyable {
   public var maxConnections: Int
   /// The name in log lines and in `show info`.
   public var hostname: String
+  /// The log's targets, opened before the root directory and the user changed; without it the worker
+  /// opens them as it is.
+  public var log: LogSink?
 
   /// The sockets that this worker polls, and for each, what it is for. Descriptor `n` belongs to
   /// `roles[n]`.
@@ -42,7 +45,8 @@ public struct Heritage: ~Copyable {
     ledger: SharedLedger, lane: Int,
     generation: UInt64, workerSlot: Int, workerCount: Int, maxConnections: Int, hostname: String,
     listeners: consuming DescriptorTable, roles: [ListenerRole], master: consuming Descriptor,
-    controller: consuming Descriptor, doorbells: consuming DescriptorTable
+    controller: consuming Descriptor, doorbells: consuming DescriptorTable,
+    log: consuming LogSink? = nil
   ) {
     self.configuration = configuration
     self.rules = rules
@@ -59,6 +63,7 @@ public struct Heritage: ~Copyable {
     self.master = master
     self.controller = controller
     self.doorbells = doorbells
+    self.log = log
   }
 }
 

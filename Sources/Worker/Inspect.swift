@@ -120,7 +120,14 @@ extension Connection {
     guard let parser = context.parse(inspection) else { return }
     context.inspections[inspection].parser = parser
     context.inspections[inspection].parsed = context.inspections[inspection].count
-    if parser.verdict == .complete { marks.insert(.hasHello) }
+    if parser.verdict == .complete {
+      marks.insert(.hasHello)
+      helloType = parser.hello.helloType
+      helloVersion = parser.hello.legacyVersion
+      if context.tables.frontends[Int(frontend)].logsProtocols {
+        context.protocols[Int(index)] = parser.hello.alpn
+      }
+    }
     if !parser.hello.serverName.isEmpty {
       context.names[Int(index)] = parser.hello.serverName
       marks.insert(.hasName)

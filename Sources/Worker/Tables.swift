@@ -35,6 +35,12 @@ struct FrontendEntry {
   let readsHello: Bool
   let noLinger: Bool
   let sessionRateLimit: UInt64
+  /// Whether somebody asks where the client went, which costs a call: a rule, or the log line.
+  let needsDestination: Bool
+  let isLogged: Bool
+  /// Whether the log line shows the hello's protocols, or the addresses of the server's socket.
+  let logsProtocols: Bool
+  let logsServerEnds: Bool
 }
 
 /// One listening socket of this worker.
@@ -51,8 +57,11 @@ struct ListenerEntry {
   let certificateNames: CertificateNames.ID?
   let isShared: Bool
 
-  /// Accepts a wake-up: doubles while the queue is full, falls back to one.
+  /// Accepts a wake-up. One, as a rule: looking for a second costs a call when there is none. It
+  /// doubles while the listener is ready again on the very next lap.
   var batch = 1
+  /// The lap on which a whole batch was taken in.
+  var fullLap: UInt64 = 0
   /// Why accepting rests, if it does.
   var pause = Pause.none
 
@@ -156,7 +165,23 @@ struct Tables: ~Copyable {
         hasSessionRules: rules.hasSessionRules(frontend: index),
         readsRequest: needs.contains(.request), readsHello: needs.contains(.hello),
         noLinger: frontend.noLinger,
-        sessionRateLimit: frontend.sessionRateLimit.map { UInt64(max(0, $0)) } ?? .max))
+        sessionRateLimit: frontend.sessionRateLimit.map { UInt64(max(0, $0)) } ?? .max,
+        needsDestination: Self.needsDestination(frontend, in: heritage.configuration),
+        isLogged: !frontend.log.targets.isEmpty,
+        logsProtocols: frontend.log.reads(.applicationProtocols),
+        logsServerEnds: frontend.log.readsVariable(["bi", "bp", "si", "sp"])))
+  }
+
+  /// Whether the frontend's rules, those of a backend that it may lead to, or its log line want to
+  /// know where the client went.
+  private static func needsDestination(
+    _ frontend: Frontend, in configuration: ProxyConfiguration
+  ) -> Bool {
+    if frontend.acls.contains(where: \.readsDestination) || frontend.log.readsDestination {
+      return true
+    }
+    let led = frontend.backendRules.map(\.backend) + [frontend.defaultBackend].compactMap(\.self)
+    return led.contains { configuration.backends[$0].acls.contains(where: \.readsDestination) }
   }
 
   private mutating func addListener(
@@ -245,5 +270,41 @@ struct Tables: ~Copyable {
     let override = servers[index].slot.shared[.limitOverride].value
     if override == 0 { return servers[index].limit }
     return override == 1 ? .max : override - 1
+  }
+}
+
+extension ACL {
+  fileprivate var readsDestination: Bool {
+    lines.contains { $0.sample.readsDestination }
+  }
+}
+
+extension SampleExpression {
+  fileprivate var readsDestination: Bool {
+    fetch == .destination || fetch == .destinationPort
+  }
+}
+
+extension LogSettings {
+  fileprivate var readsDestination: Bool {
+    guard !targets.isEmpty else { return false }
+    return format == .connect || readsVariable(["fi", "fp"]) || reads(.destination)
+      || reads(.destinationPort)
+  }
+
+  fileprivate func readsVariable(_ names: [String]) -> Bool {
+    contains { item in
+      if case .variable(let name) = item { names.contains(name) } else { false }
+    }
+  }
+
+  fileprivate func reads(_ fetch: SampleExpression.Fetch) -> Bool {
+    contains { item in
+      if case .sample(let sample) = item { sample.fetch == fetch } else { false }
+    }
+  }
+
+  private func contains(_ test: (LogItem) -> Bool) -> Bool {
+    if case .custom(let items) = format { items.contains(where: test) } else { false }
   }
 }

@@ -16,6 +16,9 @@ struct WorkerContext: ~Copyable {
   var queues: WaitQueues
   /// The name that each connection's hello asked for, by the place of the connection.
   var names: Region<ServerName>
+  /// Likewise the protocols that it offered, where a log line shows them.
+  var protocols: Region<ProtocolNames>
+  var log: SessionLog
   let doorbells: DoorbellSet
 
   /// Backends in which a place may have become free for who waits.

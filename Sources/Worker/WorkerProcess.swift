@@ -80,10 +80,19 @@ public struct WorkerProcess: ~Copyable {
       seed: UInt64(truncatingIfNeeded: Clock.realtime) | 1 &+ UInt64(heritage.lane) << 32)
     let inspections = try InspectionPool(capacity: min(capacity, 16_384))
     let names = try Region<ServerName>(count: capacity)
+    let protocols = try Region<ProtocolNames>(count: capacity)
+    let hostname = heritage.hostname
+    let processID = Int(Process.id)
 
     let epoll = try Epoll()
     let timers = try Timers(capacity: capacity + 2, at: now)
     let table = try ConnectionTable(capacity: capacity)
+
+    let log = SessionLog(
+      configuration: heritage.configuration,
+      sink: heritage.log.take()
+        ?? LogSink(configuration: heritage.configuration, hostname: hostname, processID: processID),
+      hostname: hostname, processID: processID)
 
     // Nothing throws from here on: owners are either all assigned or none.
     self.epoll = epoll
@@ -97,7 +106,7 @@ public struct WorkerProcess: ~Copyable {
     context = WorkerContext(
       tables: tables, rules: heritage.rules, ledger: ledger, lane: lane, engine: engine,
       inspections: inspections, balancer: balancer, queues: queues, names: names,
-      doorbells: DoorbellSet(heritage.doorbells), now: now)
+      protocols: protocols, log: log, doorbells: DoorbellSet(heritage.doorbells), now: now)
     listeners = heritage.listeners
     master = heritage.master
     controller = heritage.controller
@@ -298,16 +307,22 @@ public struct WorkerProcess: ~Copyable {
       switch table.admit(from: listener, listeners[listener], &context) {
       case .admitted(let index):
         follow(table[index].welcome(&context), index)
-        if taken + 1 == batch {
-          context.tables.listeners[listener].batch = min(entry.batch * 2, Self.largestBatch)
-        }
+        if taken + 1 == batch { adapt(listener, entry) }
       case .none:
-        context.tables.listeners[listener].batch = max(1, min(entry.batch, taken))
+        context.tables.listeners[listener].batch = max(1, taken)
         return
       case .paused(let reason):
         return pause(listener, reason)
       }
     }
+  }
+
+  /// A whole batch was there: more is tried next time if the time before was the lap before.
+  private mutating func adapt(_ listener: Int, _ entry: ListenerEntry) {
+    let lap = context.ledger.lane(context.lane)[.laps].value
+    context.tables.listeners[listener].fullLap = lap
+    context.tables.listeners[listener].batch =
+      lap == entry.fullLap + 1 ? min(entry.batch * 2, Self.largestBatch) : 1
   }
 
   private func exceedsSessionRate(_ entry: ListenerEntry) -> Bool {
