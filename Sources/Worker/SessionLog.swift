@@ -10,6 +10,8 @@ public struct SessionLog: ~Copyable {
   private let policies: [Policy]
   private var sink: LogSink
   private var date = LogDate()
+  /// By frontend: the lines that this process has written for it, `%lc`.
+  private var lineCounts: [UInt64]
 
   /// What a frontend wants to be told.
   private struct Policy: BitwiseCopyable {
@@ -42,6 +44,7 @@ public struct SessionLog: ~Copyable {
         logsConnect: frontend.log.format == .connect,
         hasTargets: !frontend.log.targets.isEmpty)
     }
+    lineCounts = Array(repeating: 0, count: policies.count)
     self.sink = sink
   }
 
@@ -72,6 +75,10 @@ public struct SessionLog: ~Copyable {
   ) {
     let policy = policies[Int(session.record.frontend)]
     guard policy.hasTargets, isDue(session.record, moment, policy) else { return }
+    let frontend = Int(session.record.frontend)
+    var session = copy session
+    session.lineCount = lineCounts[frontend]
+    lineCounts[frontend] += 1
     date.set(session.record.accepted)
     let end =
       policy.logsConnect
@@ -79,7 +86,7 @@ public struct SessionLog: ~Copyable {
       : text.put(session, date: date, isEarly: moment == .connected, into: &sink.buffer)
     let isError = session.record.isError && policy.separatesErrors && !policy.logsConnect
     sink.send(
-      upTo: end, isError ? .error : .info, to: .frontend(Int(session.record.frontend)), now: now)
+      upTo: end, isError ? .error : .info, to: .frontend(frontend), now: now)
   }
 
   private func isDue(
@@ -136,6 +143,8 @@ public struct LoggedSession: ~Escapable {
   public var helloType: UInt8 = 0
   /// `legacy_version`; 0 when no hello was read.
   public var helloVersion: UInt16 = 0
+  /// `%lc`, which the log knows.
+  var lineCount: UInt64 = 0
 
   /// A session whose hello was not read.
   @_lifetime(immortal)

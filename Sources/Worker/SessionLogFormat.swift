@@ -10,19 +10,7 @@ struct LogPiece: BitwiseCopyable {
   }
 
   var content: Content
-  var encoding = LogEncoding()
-}
-
-/// `%{+Q,+X,+E}`: how a value is written.
-struct LogEncoding: OptionSet, BitwiseCopyable {
-  let rawValue: UInt8
-
-  /// In double quotes.
-  static let quoted = LogEncoding(rawValue: 1)
-  /// Addresses, ports and some numbers in hexadecimal.
-  static let hexadecimal = LogEncoding(rawValue: 2)
-  /// `"`, `\` and `]` behind a backslash, for RFC 5424 structured data.
-  static let escaped = LogEncoding(rawValue: 4)
+  var encoding: LogEncoding = []
 }
 
 /// The log variables that mean something without HTTP, and those which formats made for both
@@ -76,15 +64,28 @@ enum LogVariable: String, BitwiseCopyable, CaseIterable {
   case responseCookie = "CS"
   case cipher = "sslc"
   case version = "sslv"
+  case lineCount = "lc"
   case request = "r"
   case method = "HM"
+  case path = "HP"
+  case pathOnly = "HPO"
+  case query = "HQ"
+  case uri = "HU"
+  case httpVersion = "HV"
   case requestHeaders = "hr"
+  case requestHeaderList = "hrl"
   case responseHeaders = "hs"
+  case responseHeaderList = "hsl"
+  case requestDate = "tr"
+  case requestDateUTC = "trg"
+  case requestDateLocal = "trl"
 
   /// Whether it is taken from the clock rather than from the session.
   var isDate: Bool {
     switch self {
-    case .date, .dateUTC, .dateLocal, .seconds, .milliseconds: true
+    case .date, .dateUTC, .dateLocal, .seconds, .milliseconds, .requestDate, .requestDateUTC,
+      .requestDateLocal:
+      true
     default: false
     }
   }
@@ -143,13 +144,13 @@ extension LogItem {
     switch self {
     case .text(let text):
       return Self.pieces(of: text, in: &store)
-    case .variable(let name):
+    case .variable(let name, let encoding):
       guard let variable = LogVariable(rawValue: name) else {
         return Self.pieces(of: "%" + name, in: &store)
       }
-      return [LogPiece(content: .variable(variable))]
-    case .sample(let expression):
-      return [LogPiece(content: .sample(LogSample(expression)))]
+      return [LogPiece(content: .variable(variable), encoding: encoding)]
+    case .sample(let expression, let encoding):
+      return [LogPiece(content: .sample(LogSample(expression)), encoding: encoding)]
     }
   }
 

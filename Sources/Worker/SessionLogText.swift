@@ -31,17 +31,6 @@ struct SessionLogText {
     }
   }
 
-  /// For tests: with formats made of pieces.
-  init(
-    _ configuration: ProxyConfiguration, hostname: String, processID: Int, formats: [[LogPiece]]
-  ) {
-    self.init(configuration, hostname: hostname, processID: processID)
-    self.formats = formats.map { format in
-      pieces += format
-      return pieces.count - format.count..<pieces.count
-    }
-  }
-
   private mutating func insert(_ frontend: Frontend) {
     frontends.append(store.insert(frontend.identity.name.utf8))
     firstBinds.append(binds.count)
@@ -191,9 +180,12 @@ struct SessionLogText {
 
     case .requestCookie, .responseCookie, .cipher, .version:
       append(text: Span(), encoding, to: &line)
-    case .request, .method: append(text: ("<BADREQ>" as StaticString).bytes, encoding, to: &line)
-    case .requestHeaders, .responseHeaders: break
-    case .date, .dateUTC, .dateLocal, .seconds, .milliseconds:
+    case .lineCount: line.append(decimal: session.lineCount)
+    case .request, .method, .path, .pathOnly, .query, .uri, .httpVersion:
+      append(text: ("<BADREQ>" as StaticString).bytes, encoding, to: &line)
+    case .requestHeaders, .requestHeaderList, .responseHeaders, .responseHeaderList: break
+    case .date, .dateUTC, .dateLocal, .seconds, .milliseconds, .requestDate, .requestDateUTC,
+      .requestDateLocal:
       preconditionFailure("a date is not the session's")
     }
   }
@@ -202,8 +194,8 @@ struct SessionLogText {
     _ variable: LogVariable, _ encoding: LogEncoding, _ date: LogDate, to line: inout LineWriter
   ) {
     switch variable {
-    case .dateUTC: date.appendAcceptUTC(to: &line)
-    case .dateLocal: date.appendAcceptZone(to: &line)
+    case .dateUTC, .requestDateUTC: date.appendAcceptUTC(to: &line)
+    case .dateLocal, .requestDateLocal: date.appendAcceptZone(to: &line)
     case .seconds: append(number: UInt64(date.secondsSince1970), encoding, digits: 4, to: &line)
     case .milliseconds:
       let milliseconds = UInt64(date.microsecond / 1000)

@@ -306,6 +306,11 @@ struct SessionLogTests {
     #expect(try line(sample(.sourcePort), .plain) == "53230\n")
     #expect(try line(sample(.always(false)), .plain) == "0\n")
     #expect(try line(sample(.requestLength), .plain) == "-\n")
+    let quoted = LogSettings.Format.custom([
+      .sample(SampleExpression(fetch: .serverName), .quoted)
+    ])
+    #expect(try line(quoted, .plain, name: "a\"b") == "\"a#22b\"\n")
+    #expect(try line(quoted, .plain) == "\"\"\n")
   }
 
   @Test("a variable that nobody knows is written as it stood")
@@ -316,9 +321,9 @@ struct SessionLogTests {
   @Test("flags: quotes, hexadecimal, escapes")
   func encodings() throws {
     func render(_ variable: LogVariable, _ encoding: LogEncoding) throws -> String {
+      let format = LogSettings.Format.custom([.variable(variable.rawValue, encoding)])
       let text = SessionLogText(
-        ProxyConfiguration(.tcp), hostname: "v]m", processID: 19_690,
-        formats: [[LogPiece(content: .variable(variable), encoding: encoding)]])
+        ProxyConfiguration(format), hostname: "v]m", processID: 19_690)
       var buffer = LineBuffer(headroom: 0, capacity: 200)
       var date = LogDate()
       date.set(moment)
@@ -341,6 +346,16 @@ struct SessionLogTests {
     #expect(try render(.hostname, .escaped) == "v\\]m")
     #expect(try render(.hostname, [.quoted, .escaped]) == "\"v\\]m\"")
     #expect(try render(.hostname, []) == "v]m")
+  }
+
+  @Test("lines are counted by frontend")
+  func lineCount() throws {
+    let listener = try Listener()
+    var target = listener.target
+    target.format = .raw
+    var log = ProxyConfiguration(.custom([.variable("lc")]), target).log()
+    for _ in 0..<3 { log.log(LoggedSession(.plain), .ended, now: 0) }
+    #expect(try listener.all() == ["0\n", "1\n", "2\n"])
   }
 
   @Test("every variable can be written, alone")

@@ -31,9 +31,23 @@ public struct LogSettings: Sendable {
 public enum LogItem: Equatable, Sendable {
   case text(String)
   /// A variable by its HAProxy name without the per cent sign: `ci`, `Tw`, `ts`, …
-  case variable(String)
+  case variable(String, LogEncoding = [])
   /// `%[…]`.
-  case sample(SampleExpression)
+  case sample(SampleExpression, LogEncoding = [])
+}
+
+/// `%{+Q,+X,+E}`: how a value is written.
+public struct LogEncoding: OptionSet, BitwiseCopyable, Sendable {
+  public let rawValue: UInt8
+
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// Names, addresses and samples in double quotes.
+  public static let quoted = LogEncoding(rawValue: 1)
+  /// Addresses, ports and some numbers in hexadecimal.
+  public static let hexadecimal = LogEncoding(rawValue: 2)
+  /// `"`, `\` and `]` behind a backslash, for RFC 5424 structured data.
+  public static let escaped = LogEncoding(rawValue: 4)
 }
 
 /// A `log` line.

@@ -3,14 +3,14 @@ extension ConfigurationReader {
   /// Variables that a tcp session has.
   private static let variables = ForeignWords.words(
     """
-    B ID T Tc Td Th Ti Tl Ts Tt Tu Tw U ac b bc bi bp bq ci cp f fc fi fp ft lc ms pid rc rt s sc
-    si sp sq t ts tsc OG o E origin
+    B H ID T Ta Tc Td Th Tl Ts Tt Tu Tw U ac b bc bi bp bq ci cp f fc fi fp ft lc ms pid rc rt s sc
+    si sp sq t ts tsc
     """)
 
-  /// Variables of HTTP and TLS: known, and empty here.
-  private static let emptyVariables = ForeignWords.words(
+  /// Variables of HTTP and TLS: known, and of no use here.
+  private static let foreignVariables = ForeignWords.words(
     """
-    CC CS H HM HP HPO HQ HU HV ST Ta TR Tq Tr hr hrl hs hsl r sslc sslv tr trg trl
+    CC CS HM HP HPO HQ HU HV ST TR Ti Tq Tr hr hrl hs hsl r sslc sslv tr trg trl
     """)
 
   mutating func logFormat(_ word: Word, of statement: Statement) throws(Diagnostic) -> [LogItem] {
@@ -20,11 +20,10 @@ extension ConfigurationReader {
     while let piece = try format.next(span) {
       switch piece {
       case .text(let text): items.append(.text(text))
-      case .variable(let name, let isQuoted):
-        items += try logVariable(name, isQuoted: isQuoted, span)
-      case .expression(let text, let isQuoted):
-        let item = try logSample(text, word, statement)
-        items += isQuoted ? [.text("\""), item, .text("\"")] : [item]
+      case .variable(let name, let encoding):
+        if let item = try logVariable(name, encoding, span) { items.append(item) }
+      case .expression(let text, let encoding):
+        items.append(try logSample(text, encoding, word, statement))
       }
     }
     if format.usesEncoding {
@@ -34,26 +33,22 @@ extension ConfigurationReader {
   }
 
   private mutating func logVariable(
-    _ name: String, isQuoted: Bool, _ span: SourceSpan
-  ) throws(Diagnostic) -> [LogItem] {
-    // `%o` alone carries flags for those that follow, and logs nothing.
-    if name == "o" { return [] }
-    let item: LogItem
-    if Self.variables.contains(name) {
-      item = .variable(name)
-    } else if Self.emptyVariables.contains(name) {
-      log.warn(span, "'%\(name)' has no value in 'mode tcp' and is logged as '-'")
-      item = .text("-")
-    } else {
+    _ name: String, _ encoding: LogEncoding, _ span: SourceSpan
+  ) throws(Diagnostic) -> LogItem? {
+    // It carries flags for those that follow, and logs nothing.
+    if name == "o" { return nil }
+    if Self.foreignVariables.contains(name) {
+      log.warn(span, "'%\(name)' has no value in 'mode tcp'")
+    } else if !Self.variables.contains(name) {
       throw span.error(
         "unknown log variable '%\(name)'", hint: "write %% for a per cent sign",
         suggestion: Suggestion.nearest(to: name, among: Self.variables.sorted()).map { "%" + $0 })
     }
-    return isQuoted ? [.text("\""), item, .text("\"")] : [item]
+    return .variable(name, encoding)
   }
 
   private mutating func logSample(
-    _ text: String, _ word: Word, _ statement: Statement
+    _ text: String, _ encoding: LogEncoding, _ word: Word, _ statement: Statement
   ) throws(Diagnostic) -> LogItem {
     let name = String(text.prefix { $0 != "(" && $0 != "," })
     if ForeignWords.fetches.contains(name) {
@@ -61,10 +56,10 @@ extension ConfigurationReader {
       log.warn(
         statement.span(of: word),
         "'%[\(text)]' is not supported in this version and is logged as '-'")
-      return .text("-")
+      return .text(encoding.contains(.quoted) ? "\"\"" : "-")
     }
     let inner = Word(text: text, column: word.column, length: word.length)
-    return .sample(try sample(inner, of: statement))
+    return .sample(try sample(inner, of: statement), encoding)
   }
 
   private static func joined(_ items: [LogItem]) -> [LogItem] {
@@ -82,16 +77,16 @@ extension ConfigurationReader {
 private struct LogFormat {
   enum Piece {
     case text(String)
-    case variable(String, isQuoted: Bool)
-    case expression(String, isQuoted: Bool)
+    case variable(String, LogEncoding)
+    case expression(String, LogEncoding)
   }
 
   private let bytes: [UInt8]
   private var index = 0
   /// `+json` or `+cbor` was asked for.
   private(set) var usesEncoding = false
-  /// `%{+Q}o`: quotes around all that follow.
-  private var quotesAll = false
+  /// `%{+Q}o`: for all that follow.
+  private var commonEncoding: LogEncoding = []
 
   init(_ text: String) {
     bytes = Array(text.utf8)
@@ -108,12 +103,8 @@ private struct LogFormat {
     _ = try enclosed("(", ")", span)
     let flags = try enclosed("{", "}", span) ?? ""
     if flags.includes("json") || flags.includes("cbor") { usesEncoding = true }
-    var isQuoted = quotesAll
-    if flags.includes("+Q") { isQuoted = true }
-    if flags.includes("-Q") { isQuoted = false }
-    if let expression = try enclosed("[", "]", span) {
-      return .expression(expression, isQuoted: isQuoted)
-    }
+    let encoding = commonEncoding.changed(by: flags)
+    if let expression = try enclosed("[", "]", span) { return .expression(expression, encoding) }
     let start = index
     while index < bytes.count, bytes[index].isLetter { index += 1 }
     guard index > start else {
@@ -121,8 +112,8 @@ private struct LogFormat {
         "a log variable is missing after '%'", hint: "write %% for a per cent sign")
     }
     let name = String(decoding: bytes[start..<index], as: UTF8.self)
-    if name == "o" { quotesAll = isQuoted }
-    return .variable(name, isQuoted: isQuoted)
+    if name == "o" { commonEncoding = encoding }
+    return .variable(name, encoding)
   }
 
   private mutating func plainText() -> String {
@@ -140,5 +131,17 @@ private struct LogFormat {
     }
     defer { index = end + 1 }
     return String(decoding: bytes[(index + 1)..<end], as: UTF8.self)
+  }
+}
+
+extension LogEncoding {
+  /// What `+Q,-X` and the like make of it.
+  fileprivate func changed(by flags: String) -> LogEncoding {
+    var encoding = self
+    for (letter, option) in [("Q", LogEncoding.quoted), ("X", .hexadecimal), ("E", .escaped)] {
+      if flags.includes("+" + letter) { encoding.insert(option) }
+      if flags.includes("-" + letter) { encoding.remove(option) }
+    }
+    return encoding
   }
 }
