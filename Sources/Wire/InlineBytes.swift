@@ -2,26 +2,29 @@
 ///
 /// Bytes are staged first and published when the run is whole, so that a reader never sees half
 /// a name: `count` covers what was published, and nothing else can be read.
-public struct InlineBytes<let capacity: Int>: BitwiseCopyable, Sendable {
-  private var storage = InlineArray<capacity, UInt8>(repeating: 0)
-  private var published: UInt16 = 0
+///
+/// Inlinable, because otherwise other rooms get the generic code: measured, a call and a look-up of
+/// type metadata for each byte that is read.
+@frozen public struct InlineBytes<let capacity: Int>: BitwiseCopyable, Sendable {
+  @usableFromInline var storage = InlineArray<capacity, UInt8>(repeating: 0)
+  @usableFromInline var published: UInt16 = 0
 
   public init() {}
 
   /// How many bytes there are, at most `capacity`.
-  public var count: Int { Int(published) }
+  @inlinable public var count: Int { Int(published) }
 
-  public var isEmpty: Bool { published == 0 }
+  @inlinable public var isEmpty: Bool { published == 0 }
 
   /// The bytes, for as long as their owner is borrowed.
-  public var span: Span<UInt8> {
+  @inlinable public var span: Span<UInt8> {
     @_lifetime(borrow self)
     get { storage.span.extracting(0..<count) }
   }
 
   /// One byte. `@_noLocks` code must read this way: the compiler takes the end of a local `Span`
   /// for a possible deallocation.
-  public subscript(index: Int) -> UInt8 {
+  @inlinable public subscript(index: Int) -> UInt8 {
     precondition(index < count, "byte beyond the published ones")
     return storage[index]
   }
@@ -39,7 +42,7 @@ public struct InlineBytes<let capacity: Int>: BitwiseCopyable, Sendable {
 }
 
 extension InlineBytes: Equatable {
-  public static func == (left: Self, right: Self) -> Bool {
+  @inlinable public static func == (left: Self, right: Self) -> Bool {
     guard left.count == right.count else { return false }
     for index in 0..<left.count where left[index] != right[index] { return false }
     return true
