@@ -30,6 +30,7 @@ struct FrontendEntry {
   let defaultBackend: Int
   let hasConnectionRules: Bool
   let hasSessionRules: Bool
+  let hasContentRules: Bool
   /// Whether anything must be read before a server can be chosen.
   let readsRequest: Bool
   let readsHello: Bool
@@ -163,6 +164,7 @@ struct Tables: ~Copyable {
         defaultBackend: frontend.defaultBackend ?? -1,
         hasConnectionRules: rules.hasConnectionRules(frontend: index),
         hasSessionRules: rules.hasSessionRules(frontend: index),
+        hasContentRules: rules.hasContentRules(frontend: index),
         readsRequest: needs.contains(.request), readsHello: needs.contains(.hello),
         noLinger: frontend.noLinger,
         sessionRateLimit: frontend.sessionRateLimit.map { UInt64(max(0, $0)) } ?? .max,
