@@ -296,13 +296,13 @@ extension LogSettings {
 
   fileprivate func readsVariable(_ names: [String]) -> Bool {
     contains { item in
-      if case .variable(let name) = item { names.contains(name) } else { false }
+      if case .variable(let name, _) = item { names.contains(name) } else { false }
     }
   }
 
   fileprivate func reads(_ fetch: SampleExpression.Fetch) -> Bool {
     contains { item in
-      if case .sample(let sample) = item { sample.fetch == fetch } else { false }
+      if case .sample(let sample, _) = item { sample.fetch == fetch } else { false }
     }
   }
 
