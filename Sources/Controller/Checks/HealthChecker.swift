@@ -1,0 +1,66 @@
+import Configuration
+import Linux
+
+/// Checks every server that is to be checked, once for all workers.
+struct HealthChecker: Sendable {
+  let deployment: Deployment
+  let keeper: ServerKeeper
+  let board: CheckBoard
+  let probe: CheckProbe
+
+  /// Checks until cancelled.
+  func run() async {
+    let global = deployment.configuration.global
+    let checked = deployment.servers.compactMap { id in
+      deployment.server(id).settings.check.map { (id: id, check: $0) }
+    }
+    let delays = CheckSchedule.firstDelays(
+      of: checked.map(\.check), limit: global.maxSpreadChecks)
+    await withDiscardingTaskGroup { group in
+      for (server, delay) in zip(checked, delays) {
+        group.addTask { try? await watch(server.id, server.check, after: delay) }
+      }
+    }
+  }
+
+  /// Checks one server for ever.
+  ///
+  /// - Throws: `CancellationError`.
+  private func watch(_ id: ServerID, _ check: HealthCheck, after delay: Int) async throws {
+    let percent = deployment.configuration.global.spreadChecks
+    var pause = delay
+    while true {
+      try await Task.sleep(for: .milliseconds(pause))
+      let health = await checkOnce(id, check)
+      let interval = health.map { CheckSchedule.interval(of: check, health: $0) } ?? check.interval
+      pause = CheckSchedule.spread(interval, percent: percent, draw: .random(in: -1...1))
+    }
+  }
+
+  /// - Returns: nil when there was nothing to check.
+  private func checkOnce(_ id: ServerID, _ check: HealthCheck) async -> HealthCounter? {
+    guard await keeper.wantsCheck(of: id), let target = target(of: id, check) else { return nil }
+    board.begin(id)
+    defer { board.end(id) }
+    return await keeper.record(probe.check(target), of: id)
+  }
+
+  /// Where to check; nil while the server has no address.
+  private func target(of id: ServerID, _ check: HealthCheck) -> CheckTarget? {
+    let server = deployment.server(id)
+    let backend = deployment.configuration.backends[id.backend]
+    guard var address = check.address ?? server.address else { return nil }
+    if case .internet(var endpoint) = address {
+      if let port = check.port {
+        endpoint.port = port
+      } else if endpoint.port == 0 {
+        endpoint.port = server.port
+      }
+      address = .internet(endpoint)
+    }
+    return CheckTarget(
+      address: address, source: server.settings.source ?? backend.source,
+      proxyHeader: check.sendsProxy,
+      timeoutMilliseconds: CheckSchedule.connectTimeout(of: check, backend.timeouts))
+  }
+}

@@ -1,0 +1,97 @@
+import Configuration
+import Ledger
+import Linux
+
+/// Why a controller cannot begin.
+public struct ControllerStartError: Error, CustomStringConvertible, Sendable {
+  public let description: String
+}
+
+extension ControllerProcess {
+  /// What the master says on the command line.
+  public struct Order: Sendable {
+    public var generation: UInt64
+    /// Stats sockets, the default control socket not counted.
+    public var statsSockets: Int
+    public var workers: Int
+    /// Connections that all workers together may carry; 0 when the master does not say.
+    public var maxConnections: Int
+
+    public init(generation: UInt64, statsSockets: Int, workers: Int, maxConnections: Int) {
+      self.generation = generation
+      self.statsSockets = statsSockets
+      self.workers = workers
+      self.maxConnections = maxConnections
+    }
+  }
+
+  /// The numbers of the descriptors that the master leaves open, the first of a row in the last case.
+  private enum Inherited {
+    static let master: CInt = 3
+    static let ledger: CInt = 4
+    static let snapshot: CInt = 5
+    static let sockets: CInt = 6
+  }
+
+  /// Takes up what the master left open: the fabric, the ledger, the configuration, and listening
+  /// sockets, the default control socket first.
+  public static func inherited(_ order: Order) throws -> ControllerProcess {
+    guard let master = Descriptor.inherited(Inherited.master),
+      let memory = Descriptor.inherited(Inherited.ledger),
+      let snapshot = Descriptor.inherited(Inherited.snapshot)
+    else {
+      throw ControllerStartError(
+        description: "descriptors 3, 4 and 5 are not open: it is sluice that starts this program")
+    }
+    let configuration = try configuration(in: snapshot)
+    let ledger = try LedgerFile(adopting: memory).ledger
+    let slots = SlotMap.finding(for: configuration, in: SlotDirectory(ledger))
+    guard let slots else {
+      throw ControllerStartError(description: "the ledger was made for another configuration")
+    }
+    let deployment = Deployment(
+      configuration: configuration, slots: slots, ledger: ledger, generation: order.generation,
+      workerCount: order.workers, maxConnections: order.maxConnections)
+    return try ControllerProcess(
+      deployment: deployment, master: master, sockets: sockets(configuration, order))
+  }
+
+  private static func configuration(
+    in descriptor: borrowing Descriptor
+  ) throws -> ProxyConfiguration {
+    let snapshot = try ConfigurationSnapshot(decoding: descriptor.contents())
+    let result = ConfigurationLoader.load(snapshot: snapshot)
+    guard let configuration = result.configuration else {
+      // The master has loaded the very same bytes.
+      throw ControllerStartError(description: "the configuration cannot be used:\n" + result.report)
+    }
+    return configuration
+  }
+
+  private static func sockets(
+    _ configuration: ProxyConfiguration, _ order: Order
+  ) -> [ControlSocket] {
+    let configured = configuration.global.statsSockets.prefix(order.statsSockets)
+    let standard = ControlSocket(
+      number: Inherited.sockets, address: address(of: Inherited.sockets), level: .admin,
+      severityOutput: .none)
+    return [standard]
+      + configured.enumerated().map { place, socket in
+        ControlSocket(
+          number: Inherited.sockets + 1 + CInt(place),
+          address: address(of: Inherited.sockets + 1 + CInt(place)),
+          level: socket.level, severityOutput: socket.severityOutput)
+      }
+  }
+
+  /// As `show cli sockets` shows it.
+  private static func address(of number: CInt) -> String {
+    let address = (try? Descriptor.duplicate(ofNumber: number))?.localAddress()
+    return switch address {
+    case .internet(let endpoint)?: (endpoint.address.isIPv4 ? "ipv4@" : "ipv6@") + "\(endpoint)"
+    case .unix(let path)?: "unix@" + path
+    case .abstract(let name)?: "abns@" + name
+    case nil: "unknown"
+    }
+  }
+}

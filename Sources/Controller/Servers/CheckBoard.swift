@@ -1,0 +1,26 @@
+import Synchronization
+
+/// What is known of checks besides their results, which are in the ledger: who checks, and whether
+/// checking was switched off. Forgotten when the controller ends.
+final class CheckBoard: Sendable {
+  private struct Marks {
+    var disabled: Set<ServerID> = []
+    var running: Set<ServerID> = []
+  }
+
+  private let marks = Mutex(Marks())
+
+  /// Whether `disable health` was said.
+  func isDisabled(_ id: ServerID) -> Bool { marks.withLock { $0.disabled.contains(id) } }
+
+  func disable(_ id: ServerID) { marks.withLock { _ = $0.disabled.insert(id) } }
+
+  func enable(_ id: ServerID) { marks.withLock { _ = $0.disabled.remove(id) } }
+
+  /// Whether a check is on its way now.
+  func isRunning(_ id: ServerID) -> Bool { marks.withLock { $0.running.contains(id) } }
+
+  func begin(_ id: ServerID) { marks.withLock { _ = $0.running.insert(id) } }
+
+  func end(_ id: ServerID) { marks.withLock { _ = $0.running.remove(id) } }
+}
