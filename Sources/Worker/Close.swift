@@ -1,5 +1,6 @@
 import Ledger
 import Linux
+import Wire
 
 // The last stage: reason ► ledger ► log ► place freed.
 
@@ -116,10 +117,18 @@ extension Connection {
     inspection = -1
   }
 
+  /// Tells a client in TLS that nobody of that name is here, so that its error says why.
+  private func sendAlert(to client: borrowing Descriptor, _ context: borrowing WorkerContext) {
+    let alert = TLSAlert(.unrecognizedName, offered: helloVersion)
+    let bytes = alert.bytes
+    _ = try? client.send(bytes.span)
+  }
+
   /// Chooses between an end of stream and a reset for what close(2) will do.
   private func prepareSockets(_ reason: CloseReason, _ context: borrowing WorkerContext) {
     switch client {
     case .some(let client):
+      if reason == .unknownName { sendAlert(to: client, context) }
       if reason == .silentlyDropped {
         // Where the kernel does not let us vanish, a reset is the next best.
         if !client.vanishOnClose() { client.resetOnClose() }

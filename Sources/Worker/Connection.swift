@@ -107,8 +107,10 @@ struct Connection: ~Copyable {
   var attemptsLeft: Int16 = 0
   var retries: UInt16 = 0
   var marks = Marks()
-  /// The first letter of the code that a reset ends with.
-  var broken: UInt8 = 0
+  /// Why it is being reset.
+  var broken = CloseReason.clientAborted
+  /// What a reset still waited for when it last looked, in bytes.
+  var owedBefore = 0
 
   /// The place in the queue, and who comes behind: index plus one, 0 for nobody.
   var ticket: UInt64 = 0
@@ -149,6 +151,10 @@ struct Connection: ~Copyable {
     static let clientEnded = Marks(rawValue: 1024)
     /// The connect log line was written.
     static let announced = Marks(rawValue: 2048)
+    /// The frontend's content rules have accepted.
+    static let contentAccepted = Marks(rawValue: 8192)
+    /// A backend's rules wait, by the backend's delay.
+    static let backendWaits = Marks(rawValue: 16384)
     /// The connection counts in the process and the frontend.
     static let counted = Marks(rawValue: 4096)
   }

@@ -77,6 +77,9 @@ extension Connection {
   /// The wait is over: what is missing is not there, and the rules decide on what is.
   private mutating func inspectionOver(_ context: inout WorkerContext) -> Step {
     guard inspection >= 0 else { return .close(.clientTimeout) }
+    guard context.now >= inspectionStart + inspectionLimit(context) else {
+      return .close(.clientTimeout)
+    }
     let entry = context.tables.listeners[Int(listener)]
     let record = context.inspections[inspection]
     if entry.carriesTLS, record.parser.verdict == .needMore {

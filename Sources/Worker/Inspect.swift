@@ -6,20 +6,29 @@ import Wire
 // The second stage: reads what must be known before a server can be chosen, and asks the rules.
 
 extension Connection {
-  /// Reads what the client has sent, and decides as far as that allows.
+  /// Reads one portion of what the client has sent, and goes on to the rules if it may be decided on.
   ///
   /// The hello is read, not peeked: it is sent on first once a server is connected, so nothing is
-  /// parsed twice and a slow one cannot make the loop spin.
+  /// parsed twice and a slow one cannot make the loop spin. No more is read than is needed: what
+  /// follows the hello stays in the kernel for the relay.
   mutating func inspect(_ context: inout WorkerContext) -> Step {
     if inspection < 0, !beginInspection(&context) { return .close(.noResources) }
     if let reason = read(&context) { return .close(reason) }
     if phase == .header {
       let step = readProxyHeader(&context)
-      guard step == .advance else { return step }
+      guard step == .advance, phase == .inspecting else { return step }
     }
     parse(&context)
     if let reason = refusal(&context) { return .close(reason) }
-    return decide(&context)
+    if needsWholeHello(context) { return clientSide.canRead ? .advance : .wait }
+    phase = .routing
+    return .advance
+  }
+
+  /// Whether the listener carries TLS, and the hello is not whole yet.
+  private func needsWholeHello(_ context: borrowing WorkerContext) -> Bool {
+    context.tables.listeners[Int(listener)].carriesTLS
+      && context.inspections[inspection].parser.verdict == .needMore
   }
 
   private mutating func beginInspection(_ context: inout WorkerContext) -> Bool {
@@ -33,36 +42,36 @@ extension Connection {
     return !buffer.isNone
   }
 
-  /// Reads until the socket is empty, or everything that may be held is.
+  /// Reads one portion, if there is any.
   private mutating func read(_ context: inout WorkerContext) -> CloseReason? {
-    while clientSide.canRead {
-      let buffer = context.inspections[inspection].buffer
-      let end = context.inspections[inspection].end
-      let size = context.engine.buffers.size(of: buffer)
-      if end == size {
-        guard moveToLargeBuffer(&context) else {
-          context.inspections[inspection].isFinal = true
-          return nil
-        }
-        continue
-      }
-      switch receive(into: buffer, at: end..<size, &context) {
-      case .failure(let error):
-        _ = error
-        return .clientAborted
-      case .success(.blocked):
-        clientSide.canRead = false
-      case .success(.ended):
-        // What was sent is decided on as it is; the end travels on with it.
-        marks.insert(.clientEnded)
-        context.inspections[inspection].isFinal = true
-        return context.inspections[inspection].count == 0 ? .probe : nil
-      case .success(.moved(let count)):
-        context.inspections[inspection].end += count
-        if end + count < size, !clientSide.sawEnd { clientSide.canRead = false }
-      }
+    guard clientSide.canRead else { return nil }
+    if isFull(context), !moveToLargeBuffer(&context) {
+      context.inspections[inspection].isFinal = true
+      return nil
+    }
+    let buffer = context.inspections[inspection].buffer
+    let end = context.inspections[inspection].end
+    let size = context.engine.buffers.size(of: buffer)
+    switch receive(into: buffer, at: end..<size, &context) {
+    case .failure: return .clientAborted
+    case .success(.blocked):
+      clientSide.canRead = false
+    case .success(.ended):
+      // What was sent is decided on as it is; the end travels on with it.
+      marks.insert(.clientEnded)
+      clientSide.canRead = false
+      context.inspections[inspection].isFinal = true
+      return context.inspections[inspection].count == 0 ? .probe : nil
+    case .success(.moved(let count)):
+      context.inspections[inspection].end += count
+      if end + count < size, !clientSide.sawEnd { clientSide.canRead = false }
     }
     return nil
+  }
+
+  private func isFull(_ context: borrowing WorkerContext) -> Bool {
+    let record = context.inspections[inspection]
+    return record.end == context.engine.buffers.size(of: record.buffer)
   }
 
   private func receive(
@@ -101,7 +110,8 @@ extension Connection {
       context.engine.buffers.span(record.buffer, record.start..<record.end))
     switch verdict {
     case .needMore:
-      return record.isFinal ? .close(.badProxyHeader) : .wait
+      if record.isFinal { return .close(.badProxyHeader) }
+      return clientSide.canRead ? .advance : .wait
     case .notProxy, .malformed:
       return .close(.badProxyHeader)
     case .complete(let header):
@@ -148,32 +158,6 @@ extension Connection {
     guard entry.strictNames, let names = entry.certificateNames else { return nil }
     let name = record.parser.hello.serverName
     return context.rules.covers(name.bytes.span, by: names) ? nil : .unknownName
-  }
-
-  // MARK: Deciding
-
-  /// Asks the frontend's content rules, then where to go.
-  private mutating func decide(_ context: inout WorkerContext) -> Step {
-    let entry = context.tables.listeners[Int(listener)]
-    let record = context.inspections[inspection]
-    if entry.carriesTLS, record.parser.verdict == .needMore { return .wait }
-    if backend < 0 {
-      switch contentVerdict(&context) {
-      case .wait: return .wait
-      case .reject: return .close(.denied)
-      case .silentDrop: return .close(.silentlyDropped)
-      case .accept, .expectProxyHeader: break
-      }
-    }
-    phase = .routing
-    return .advance
-  }
-
-  private func contentVerdict(_ context: inout WorkerContext) -> Verdict {
-    let delayed = context.tables.frontends[Int(frontend)].hasInspectDelay
-    let answer = context.ask(.content(frontend: Int(frontend)), of: self, delayed: delayed)
-    guard case .verdict(let verdict) = answer else { preconditionFailure() }
-    return verdict
   }
 }
 

@@ -8,7 +8,7 @@ extension Connection {
   /// ones, which are most, are spared the four calls.
   static let keepaliveDelay: Milliseconds = 10_000
 
-  /// How long a reset waits for what was owed to arrive.
+  /// How long a reset waits for what was owed to arrive while nothing of it does.
   static let resetPatience: Milliseconds = 2_000
 
   /// Gives each direction its turn.
@@ -89,7 +89,7 @@ extension Connection {
   private mutating func breakDown(
     _ reason: CloseReason, _ context: inout WorkerContext
   ) -> Step {
-    broken = reason.rawValue
+    broken = reason
     phase = .resetting
     deadline = context.now + Self.resetPatience
     return .advance
@@ -100,40 +100,39 @@ extension Connection {
   /// SO_LINGER of zero throws away what the other side has not acknowledged, so its queue must be
   /// empty first, or patience be over.
   mutating func settleReset(_ context: inout WorkerContext) -> Step {
-    let reason = CloseReason(rawValue: broken) ?? .clientAborted
-    let isOver = context.now >= deadline
-    switch flush(reason, &context.engine) {
-    case .writableSink: return isOver ? .close(reason) : .wait
-    case .nothing: return isOver || owed(reason) == 0 ? .close(reason) : .wait
-    default: return .close(reason)
+    let (need, unacknowledged) = flush(&context.engine)
+    guard need == .nothing || need == .writableSink else { return .close(broken) }
+    let owed = unacknowledged + (broken == .clientAborted ? upload.inFlight : download.inFlight)
+    if owed == 0 { return .close(broken) }
+    if owed != owedBefore {
+      owedBefore = owed
+      deadline = context.now + Self.resetPatience
+    }
+    return context.now >= deadline ? .close(broken) : .wait
+  }
+
+  /// Gives the end that is left what it takes, and says what its kernel has not acknowledged.
+  private mutating func flush(_ engine: inout RelayEngine) -> (Channel.Need, unacknowledged: Int) {
+    broken == .clientAborted ? flushUpload(&engine) : flushDownload(&engine)
+  }
+
+  private mutating func flushUpload(_ engine: inout RelayEngine) -> (Channel.Need, Int) {
+    switch server {
+    case .none: return (.nothing, 0)
+    case .some(let server):
+      return (
+        upload.flush(to: server, &serverSide, with: &engine), server.bytesUnacknowledged()
+      )
     }
   }
 
-  private mutating func flush(
-    _ reason: CloseReason, _ engine: inout RelayEngine
-  ) -> Channel.Need {
-    if reason == .clientAborted {
-      switch server {
-      case .none: return .nothing
-      case .some(let server): return upload.flush(to: server, &serverSide, with: &engine)
-      }
-    }
+  private mutating func flushDownload(_ engine: inout RelayEngine) -> (Channel.Need, Int) {
     switch client {
-    case .none: return .nothing
-    case .some(let client): return download.flush(to: client, &clientSide, with: &engine)
-    }
-  }
-
-  private func owed(_ reason: CloseReason) -> Int {
-    if reason == .clientAborted {
-      switch server {
-      case .none: return 0
-      case .some(let server): return server.bytesUnacknowledged()
-      }
-    }
-    switch client {
-    case .none: return 0
-    case .some(let client): return client.bytesUnacknowledged()
+    case .none: return (.nothing, 0)
+    case .some(let client):
+      return (
+        download.flush(to: client, &clientSide, with: &engine), client.bytesUnacknowledged()
+      )
     }
   }
 }

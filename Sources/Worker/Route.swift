@@ -9,8 +9,8 @@ extension Connection {
   /// Chooses the backend, then a server of it, as soon as the rules know enough.
   mutating func route(_ context: inout WorkerContext) -> Step {
     if backend < 0 {
-      let step = chooseBackend(&context)
-      guard step == .advance else { return step }
+      let refused = askContentRules(&context) ?? chooseBackend(&context)
+      guard refused == .advance else { return refused }
     }
     let entry = context.tables.backends[Int(backend)]
     if entry.readsHello || entry.readsRequest, inspection < 0 {
@@ -23,16 +23,45 @@ extension Connection {
         .backendContent(backend: Int(backend)), of: self, delayed: entry.hasInspectDelay)
       guard case .verdict(let verdict) = answer else { preconditionFailure() }
       switch verdict {
-      case .wait: return waitForMore()
+      case .wait: return waitForBackendRules(&context)
       case .reject: return .close(.denied)
       case .silentDrop: return .close(.silentlyDropped)
       case .accept, .expectProxyHeader: break
       }
     }
     if entry.hasServerRules, wanted < 0 {
-      guard chooseServerByRule(entry, &context) else { return waitForMore() }
+      guard chooseServerByRule(entry, &context) else { return waitForBackendRules(&context) }
     }
     return chooseServer(&context)
+  }
+
+  /// Asks the frontend's content rules, until they have accepted. Nil when they have.
+  private mutating func askContentRules(_ context: inout WorkerContext) -> Step? {
+    let entry = context.tables.frontends[Int(frontend)]
+    guard entry.hasContentRules, !marks.contains(.contentAccepted) else { return nil }
+    let answer = context.ask(
+      .content(frontend: Int(frontend)), of: self, delayed: entry.hasInspectDelay)
+    guard case .verdict(let verdict) = answer else { preconditionFailure() }
+    switch verdict {
+    case .wait: return waitForMore()
+    case .reject: return .close(.denied)
+    case .silentDrop: return .close(.silentlyDropped)
+    case .accept, .expectProxyHeader:
+      marks.insert(.contentAccepted)
+      return nil
+    }
+  }
+
+  /// A backend's rules have a delay of their own, from the moment they first wait.
+  private mutating func waitForBackendRules(_ context: inout WorkerContext) -> Step {
+    if !marks.contains(.backendWaits) {
+      marks.insert(.backendWaits)
+      inspectionStart = context.now
+      if inspection >= 0, !marks.contains(.clientEnded) {
+        context.inspections[inspection].isFinal = false
+      }
+    }
+    return waitForMore()
   }
 
   /// Goes back to reading: the rules need what may still come.

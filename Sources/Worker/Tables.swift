@@ -30,6 +30,7 @@ struct FrontendEntry {
   let defaultBackend: Int
   let hasConnectionRules: Bool
   let hasSessionRules: Bool
+  let hasContentRules: Bool
   /// Whether anything must be read before a server can be chosen.
   let readsRequest: Bool
   let readsHello: Bool
@@ -163,6 +164,7 @@ struct Tables: ~Copyable {
         defaultBackend: frontend.defaultBackend ?? -1,
         hasConnectionRules: rules.hasConnectionRules(frontend: index),
         hasSessionRules: rules.hasSessionRules(frontend: index),
+        hasContentRules: rules.hasContentRules(frontend: index),
         readsRequest: needs.contains(.request), readsHello: needs.contains(.hello),
         noLinger: frontend.noLinger,
         sessionRateLimit: frontend.sessionRateLimit.map { UInt64(max(0, $0)) } ?? .max,
@@ -294,13 +296,13 @@ extension LogSettings {
 
   fileprivate func readsVariable(_ names: [String]) -> Bool {
     contains { item in
-      if case .variable(let name) = item { names.contains(name) } else { false }
+      if case .variable(let name, _) = item { names.contains(name) } else { false }
     }
   }
 
   fileprivate func reads(_ fetch: SampleExpression.Fetch) -> Bool {
     contains { item in
-      if case .sample(let sample) = item { sample.fetch == fetch } else { false }
+      if case .sample(let sample, _) = item { sample.fetch == fetch } else { false }
     }
   }
 

@@ -35,6 +35,8 @@ public struct WorkerProcess: ~Copyable {
   let workerSlot: Int
   /// Connections whose turn was over before they were done.
   var ready: [Int32] = []
+  /// Those whose turn it is on this lap: the two lists change places, so that neither is made anew.
+  private var turns: [Int32] = []
   var isDraining = false
   var hasToStop = false
   var masterIsGone = false
@@ -111,6 +113,7 @@ public struct WorkerProcess: ~Copyable {
     master = heritage.master
     controller = heritage.controller
     ready.reserveCapacity(1024)
+    turns.reserveCapacity(1024)
   }
 
   /// Places for connections: what the limits allow, two descriptors each.
@@ -190,14 +193,14 @@ public struct WorkerProcess: ~Copyable {
   /// Gives those their turn who had not finished on the last lap.
   private mutating func takeTurns() {
     guard !ready.isEmpty else { return }
-    let turn = ready
-    ready.removeAll(keepingCapacity: true)
-    for index in turn {
-      let index = Int(index)
+    swap(&ready, &turns)
+    for position in turns.indices {
+      let index = Int(turns[position])
       guard table[index].phase != .free, table[index].marks.contains(.isReady) else { continue }
       table[index].marks.remove(.isReady)
       drive(index)
     }
+    turns.removeAll(keepingCapacity: true)
   }
 
   private mutating func fireTimers() {
