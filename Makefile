@@ -56,8 +56,8 @@ lint: ## Check the style of the Swift sources; `swift format -ir Sources Tests` 
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
 
 fuzz: ## Fuzz every parser that strangers reach, FUZZ_SECONDS each; then see it find planted bugs
-	$(FUZZ) --seconds $(FUZZ_SECONDS)
-	$(FUZZ) --seconds $(FUZZ_SECONDS) --planted
+	@$(FUZZ) --seconds $(FUZZ_SECONDS)
+	@$(FUZZ) --seconds $(FUZZ_SECONDS) --planted
 
 deps: ## Install what is missing for all of this (Debian; the one thing that needs root)
 	@.ci/deps build demo test
