@@ -73,7 +73,7 @@ let package = Package(
       swiftSettings: dataPlaneRules),
     .target(
       name: "Master",
-      dependencies: ["CSystemd", "Linux", "Wire", "Ledger", "Configuration", "Reactor", "Worker"],
+      dependencies: ["CSystemd", "Linux", "Wire", "Ledger", "Configuration", "Rules", "Worker"],
       swiftSettings: dataPlaneRules),
     .executableTarget(name: "sluice", dependencies: ["Master"], swiftSettings: dataPlaneRules),
 

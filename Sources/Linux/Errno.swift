@@ -33,6 +33,7 @@ import Glibc
   public static let notConnected = Errno(ENOTCONN)
   public static let executableNotFound = Errno(ENOEXEC)
   public static let noChild = Errno(ECHILD)
+  public static let noSpace = Errno(ENOSPC)
 
   /// Whether descriptors or memory have run out, for this process or the whole machine: what
   /// accept(2) reports when a connection must wait rather than be lost.

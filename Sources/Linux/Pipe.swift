@@ -1,7 +1,7 @@
 import CLinux
 
 /// A kernel pipe, both ends non-blocking.
-public struct Pipe: ~Copyable, Sendable {
+@frozen public struct Pipe: ~Copyable, Sendable {
   /// Where bytes come out.
   public let outlet: Descriptor
   /// Where bytes go in.

@@ -53,6 +53,15 @@ extension Process {
     return result == 0 ? .child : .parent(child: result)
   }
 
+  /// Starts a child that runs `body`, and returns its process id.
+  ///
+  /// - Throws: as ``fork()``.
+  public static func spawn(_ body: () -> Never) throws(Errno) -> Int32 {
+    let result = try check(clinux_fork())
+    if result == 0 { body() }
+    return result
+  }
+
   /// Becomes another program: an open one, so that it is this file whatever lies at its path now.
   ///
   /// - Returns: why it could not; on success never.
@@ -103,8 +112,8 @@ extension Process {
   }
 
   /// Binds a standard descriptor, 0…2, to another open file.
-  public static func redirect(_ standard: Int32, to target: borrowing Descriptor) throws(Errno) {
-    try check(clinux_dup_onto(target.number, standard))
+  public static func redirect(_ standard: Int32, to target: Int32) throws(Errno) {
+    try check(clinux_dup_onto(target, standard))
   }
 }
 
@@ -186,6 +195,17 @@ extension Process {
     while let variable = unsafe variables[index] {
       found.append(unsafe String(cString: variable))
       index += 1
+    }
+    return found
+  }
+
+  /// The variables by their names; of those that are there twice, the first.
+  public static var variables: [String: String] {
+    var found: [String: String] = [:]
+    for variable in environment {
+      guard let equals = variable.firstIndex(of: "=") else { continue }
+      let name = String(variable[..<equals])
+      if found[name] == nil { found[name] = String(variable[variable.index(after: equals)...]) }
     }
     return found
   }

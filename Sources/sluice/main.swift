@@ -1,1 +1,3 @@
-// main
+import Master
+
+Program.run(CommandLine.arguments)

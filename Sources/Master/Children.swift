@@ -1,0 +1,112 @@
+import Linux
+import Wire
+
+/// A worker as its master sees it.
+final class WorkerChild {
+  let pid: Int32
+  /// Its place in the ledger.
+  let lane: Int
+  let generation: UInt64
+  /// Which of the sockets of each address it polls first.
+  let slot: Int
+  /// Nanoseconds of the monotonic clock.
+  let started: Int64
+  var isReady = false
+  /// Accepts no more, and ends when its connections have.
+  var isDraining = false
+  /// When it is ended by force, in nanoseconds of the monotonic clock.
+  var endBy = Int64.max
+  /// The master's end of the pair with it.
+  let socket: Descriptor
+  /// The end that each controller gets a copy of.
+  let controllerEnd: Descriptor
+
+  init(
+    pid: Int32, lane: Int, generation: UInt64, slot: Int, started: Int64,
+    socket: consuming Descriptor, controllerEnd: consuming Descriptor
+  ) {
+    self.pid = pid
+    self.lane = lane
+    self.generation = generation
+    self.slot = slot
+    self.started = started
+    self.socket = socket
+    self.controllerEnd = controllerEnd
+  }
+
+  /// Tells it something short. A worker whose queue is full does not listen: it is ended by force
+  /// in time.
+  func tell(_ message: Message) {
+    guard let packet = try? message.encoded() else { return }
+    _ = try? socket.sendPacket(packet.span)
+  }
+}
+
+/// A controller as its master sees it.
+final class ControllerChild {
+  let pid: Int32
+  let generation: UInt64
+  let started: Int64
+  var isReady = false
+  var isStopping = false
+  /// When it is ended by force, in nanoseconds of the monotonic clock.
+  var endBy = Int64.max
+  /// Has not been told of the workers that there are now, since its queue was full.
+  var isOutdated = true
+  let socket: Descriptor
+
+  init(pid: Int32, generation: UInt64, started: Int64, socket: consuming Descriptor) {
+    self.pid = pid
+    self.generation = generation
+    self.started = started
+    self.socket = socket
+  }
+
+  /// - Returns: whether it took it.
+  @discardableResult
+  func tell(_ message: Message, rights: [Int32] = []) -> Bool {
+    guard let packet = try? message.encoded() else { return false }
+    return (try? socket.sendPacket(packet.span, rights: rights)) ?? false
+  }
+}
+
+// MARK: - Over an exec
+
+extension WorkerChild {
+  /// - Returns: nil when its sockets are not there.
+  convenience init?(_ state: MasterState.Worker) {
+    guard let socket = Descriptor.inherited(state.socket),
+      let controllerEnd = Descriptor.inherited(state.controllerEnd)
+    else { return nil }
+    self.init(
+      pid: state.pid, lane: state.lane, generation: state.generation, slot: state.slot,
+      started: state.started, socket: socket, controllerEnd: controllerEnd)
+    isReady = state.isReady
+    isDraining = state.isDraining
+    endBy = state.endBy
+  }
+
+  var state: MasterState.Worker {
+    MasterState.Worker(
+      pid: pid, lane: lane, generation: generation, slot: slot, started: started,
+      isReady: isReady, isDraining: isDraining, endBy: endBy, socket: socket.numberForSuccessor,
+      controllerEnd: controllerEnd.numberForSuccessor)
+  }
+}
+
+extension ControllerChild {
+  convenience init?(_ state: MasterState.Controller) {
+    guard let socket = Descriptor.inherited(state.socket) else { return nil }
+    self.init(
+      pid: state.pid, generation: state.generation, started: state.started, socket: socket)
+    isReady = state.isReady
+    isStopping = state.isStopping
+    endBy = state.endBy
+  }
+
+  var state: MasterState.Controller {
+    MasterState.Controller(
+      pid: pid, generation: generation, started: started, isReady: isReady,
+      isStopping: isStopping, endBy: endBy, socket: socket.numberForSuccessor)
+  }
+}

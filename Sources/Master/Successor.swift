@@ -1,0 +1,168 @@
+import Configuration
+import Ledger
+import Linux
+
+/// The start of a process image that goes on where the one before it, of the same process, was.
+enum Successor {
+  /// Never returns. `number` is the descriptor that the state is in.
+  static func run(_ arguments: Arguments, commandLine: [String], state number: Int32) -> Never {
+    // The comm that execveat(2) leaves is the descriptor's number.
+    Process.rename(to: "sluice")
+    let log = MasterLog(isQuiet: arguments.isQuiet)
+    SystemdNotifier().isAlive()
+    guard let file = Descriptor.inherited(number), let bytes = try? file.contents(),
+      let state = try? MasterState(decoding: bytes)
+    else {
+      // The check has seen that this program reads the state: there is nothing left to go on with.
+      // Workers go on serving.
+      log.alert("the state of the master before is lost")
+      Process.exit(1)
+    }
+    file.close()
+    do throws(Failure) {
+      let supervisor = try restore(state, arguments, commandLine, log)
+      supervisor.resume(state)
+      supervisor.run()
+    } catch {
+      fallBack(state, commandLine, because: error.message, log)
+    }
+  }
+
+  /// Why it cannot go on.
+  private struct Failure: Error {
+    let message: String
+  }
+
+  private static func restore(
+    _ state: MasterState, _ arguments: Arguments, _ commandLine: [String], _ log: MasterLog
+  ) throws(Failure) -> Supervisor {
+    guard let release = Release(state.current) else {
+      throw Failure(message: "the files of the generation are not there")
+    }
+    let generation = try load(release, arguments, log)
+    do throws(Errno) {
+      guard let ledger = Descriptor.inherited(state.ledger) else { throw .noSuchFile }
+      let ledgerFile = try LedgerFile(adopting: ledger)
+      var directory = SlotDirectory(ledgerFile.ledger)
+      guard
+        let slots = SlotMap.taking(
+          for: generation.configuration, from: &directory, in: ledgerFile.ledger)
+      else { throw .noSpace }
+      return try Supervisor(
+        arguments: arguments, commandLine: commandLine, path: state.path, started: state.started,
+        log: log, generation: generation, release: release, slots: slots,
+        slotCount: directory.count, ledgerFile: ledgerFile,
+        doorbells: try doorbells(state), listeners: try listeners(generation, state, log))
+    } catch {
+      throw Failure(message: "\(error)")
+    }
+  }
+
+  private static func load(
+    _ release: Release, _ arguments: Arguments, _ log: MasterLog
+  ) throws(Failure) -> Generation {
+    guard let bytes = try? release.snapshot.contents(),
+      let snapshot = try? ConfigurationSnapshot(decoding: bytes)
+    else { throw Failure(message: "the configuration that was checked cannot be read") }
+    let loader = GenerationLoader(
+      arguments: arguments, log: log, controller: release.duplicateController())
+    guard let generation = try? loader.load(snapshot) else {
+      throw Failure(message: "the configuration that was checked is not understood")
+    }
+    return generation
+  }
+
+  private static func doorbells(_ state: MasterState) throws(Errno) -> DescriptorTable {
+    var bells = DescriptorTable()
+    for number in state.doorbells {
+      guard let bell = Descriptor.inherited(number) else { throw .noSuchFile }
+      bells.append(bell)
+    }
+    return bells
+  }
+
+  private static func listeners(
+    _ generation: Generation, _ state: MasterState, _ log: MasterLog
+  ) throws(Errno) -> ListenerSet {
+    do throws(ListenFailure) {
+      return try ListenerSet(plan: generation.plan, restoring: state, log)
+    } catch {
+      log.alert(error.message)
+      throw .noSuchFile
+    }
+  }
+
+  private static func fallBack(
+    _ state: MasterState, _ commandLine: [String], because text: String, _ log: MasterLog
+  ) -> Never {
+    let reason = "the new program cannot take over: \(text)"
+    if let former = state.fallingBack(because: reason),
+      let program = Descriptor.inherited(former.current.daemon)
+    {
+      let error = Supervisor.become(former, program: program, commandLine)
+      log.alert("cannot go back to the program before: \(error)")
+    }
+    log.alert("\(reason); workers go on without a master")
+    Process.exit(1)
+  }
+}
+
+extension Release {
+  func duplicateController() -> Descriptor? {
+    switch controller {
+    case .some(let controller): try? controller.duplicate()
+    case .none: nil
+    }
+  }
+}
+
+extension Supervisor {
+  /// Takes up what the image before had.
+  fileprivate func resume(_ state: MasterState) {
+    adoptChildren(state)
+    lastGeneration = state.lastGeneration
+    reloads = state.reloads
+    failedReloads = state.failedReloads
+    waiters = state.waiters
+    laterWaiters = state.laterWaiters
+    wantsAnotherReload = state.wantsAnotherReload
+    reloadText = state.text
+    prepareServers()
+    switch state.purpose {
+    case .takeOver:
+      previous = state.previous.flatMap { Release($0) }
+      bringUp()
+    case .fallBack:
+      phase = .running
+      listeners.dropWhatWasMade()
+      failReload(state.text)
+      fillEmptySlots()
+    }
+  }
+
+  private func adoptChildren(_ state: MasterState) {
+    workers = state.workers.compactMap { WorkerChild($0) }
+    controllers = state.controllers.compactMap { ControllerChild($0) }
+    for worker in workers {
+      try? epoll.add(worker.socket, .readable, token: Source.worker(worker.pid).token)
+      forceDue = min(forceDue, worker.endBy)
+    }
+    for controller in controllers {
+      try? epoll.add(
+        controller.socket, .readable, token: Source.controller(controller.pid).token)
+      forceDue = min(forceDue, controller.endBy)
+    }
+  }
+
+  /// Starts what ended while the other generation tried.
+  private func fillEmptySlots() {
+    let now = Clock.monotonic
+    let filled = Set(servingWorkers.map(\.slot))
+    for slot in 0..<generation.workerCount where !filled.contains(slot) {
+      schedule.restartWorker(slot: slot, afterLifeOf: 0, now: now)
+    }
+    if controller == nil, release.hasController {
+      schedule.restartController(afterLifeOf: 0, now: now)
+    }
+  }
+}
