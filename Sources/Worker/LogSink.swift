@@ -288,7 +288,6 @@ public struct LogSink: ~Copyable {
     case .sent: return true
     case .dropped: return false
     case .disconnected:
-      outlets[index].isConnected = false
       return reconnect(index, now: now) && write(part, to: index) == .sent
     }
   }
@@ -298,7 +297,9 @@ public struct LogSink: ~Copyable {
   }
 
   /// Connects again, unless that was tried less than a second ago.
+  @inline(never)
   private mutating func reconnect(_ index: Int, now: Int64) -> Bool {
+    outlets[index].isConnected = false
     guard now >= outlets[index].retry else { return false }
     outlets[index].retry = now + 1_000_000
     return connect(index)

@@ -11,7 +11,7 @@ public struct SessionLog: ~Copyable {
   private var sink: LogSink
   private var date = LogDate()
   /// By frontend: the lines that this process has written for it, `%lc`.
-  private var lineCounts: [UInt64]
+  private let lineCounts: Region<UInt64>
 
   /// What a frontend wants to be told.
   private struct Policy: BitwiseCopyable {
@@ -44,7 +44,7 @@ public struct SessionLog: ~Copyable {
         logsConnect: frontend.log.format == .connect,
         hasTargets: !frontend.log.targets.isEmpty)
     }
-    lineCounts = Array(repeating: 0, count: policies.count)
+    lineCounts = .reserving(policies.count)
     self.sink = sink
   }
 

@@ -77,26 +77,27 @@ struct LineWriter: ~Copyable, ~Escapable {
 
 /// The buffer in which one line after the other is put together: room for a header, then the
 /// message. The message is written once, and each target's header in front of it.
-struct LineBuffer {
-  private var bytes: [UInt8]
+struct LineBuffer: ~Copyable {
+  private var bytes: Region<UInt8>
   private let headroom: Int
 
   init(headroom: Int, capacity: Int) {
     self.headroom = headroom
-    bytes = Array(repeating: 0, count: headroom + capacity + 1)
+    // One byte more, for a newline behind the longest message.
+    bytes = .reserving(headroom + capacity + 1)
   }
 
-  /// A writer on the empty message. The last byte is kept for a newline.
+  /// A writer on the empty message.
   @_lifetime(&self)
   mutating func message() -> LineWriter {
-    let limit = bytes.count - 1
-    return LineWriter(bytes.mutableSpan, at: headroom, limit: limit)
+    let count = bytes.count
+    return LineWriter(bytes.mutableSpan(0..<count), at: headroom, limit: count - 1)
   }
 
   /// A writer on the empty header.
   @_lifetime(&self)
   mutating func header() -> LineWriter {
-    LineWriter(bytes.mutableSpan, limit: headroom)
+    LineWriter(bytes.mutableSpan(0..<headroom), limit: headroom)
   }
 
   /// Moves a header of `count` bytes to the message's front, and returns where it begins.
@@ -116,7 +117,18 @@ struct LineBuffer {
   }
 
   @_lifetime(borrow self)
-  func span(_ part: Range<Int>) -> Span<UInt8> { bytes.span.extracting(part) }
+  borrowing func span(_ part: Range<Int>) -> Span<UInt8> { bytes.span(part) }
+}
+
+extension Region {
+  /// Room for `count` values, at start, when there is nothing to be done without memory.
+  static func reserving(_ count: Int) -> Region {
+    do throws(Errno) {
+      return try Region(count: count)
+    } catch {
+      fatalError("no memory for the log: \(error)")
+    }
+  }
 }
 
 /// Bytes that were written down at start, so that nothing has to be looked up or converted later.
