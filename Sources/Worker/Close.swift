@@ -9,12 +9,14 @@ extension Connection {
   /// its descriptors: those go with the place.
   mutating func finish(_ reason: CloseReason, _ context: inout WorkerContext) {
     countUnrelayed(&context)
-    announceEnd(reason, &context)
     countReason(reason, context)
     if connected > 0 { sampleTimes(context) }
     leaveQueue(&context)
     leaveServer(&context)
     if marks.contains(.inBackend) { context.tables.backends[Int(backend)].slot.leave() }
+    // The line counts the session among the frontend's, and no longer among the server's: as the
+    // reference has it.
+    announceEnd(reason, &context)
     if marks.contains(.counted) { leaveFrontend(&context) }
     upload.release(into: &context.engine)
     download.release(into: &context.engine)
