@@ -1,3 +1,4 @@
+import Configuration
 import Ledger
 import Linux
 import Wire
@@ -61,11 +62,17 @@ extension Supervisor {
     let bells = (0..<doorbells.count).map { doorbells[$0].numberForSuccessor }
     ChildSignals.reset()
     Process.rename(to: "sluice-worker")
+    let log: LogSink
     do throws(Errno) {
-      try Process.closeDescriptors(except: sockets + bells + [orders, questions])
+      try Process.closeDescriptors(
+        except: sockets + bells + [orders, questions] + generation.configuration.logDescriptors)
+      // Before the root directory and the user change: /dev/log may be out of reach after.
+      log = LogSink(
+        configuration: generation.configuration, hostname: Machine.hostname,
+        processID: Int(Process.id))
       try generation.identity.assume()
     } catch {
-      log.alert("a worker cannot give up its rights: \(error)")
+      self.log.alert("a worker cannot give up its rights: \(error)")
       Process.exit(1)
     }
     guard let listening = DescriptorTable(inherited: sockets),
@@ -79,7 +86,7 @@ extension Supervisor {
         generation: release.generation, workerSlot: slot, workerCount: generation.workerCount,
         maxConnections: generation.budget.maxConnections, hostname: Machine.hostname,
         listeners: listening, roles: roles, master: master, controller: controller,
-        doorbells: doorbells))
+        doorbells: doorbells, log: log))
   }
 
   // MARK: The controller
@@ -138,6 +145,17 @@ extension Supervisor {
   }
 
   var wallClockSeconds: UInt64 { UInt64(max(0, Clock.realtime / 1_000_000_000)) }
+}
+
+extension ProxyConfiguration {
+  /// The inherited descriptors that lines are logged to: `log fd@N`.
+  fileprivate var logDescriptors: [Int32] {
+    let targets =
+      global.log + frontends.flatMap(\.log.targets) + backends.flatMap(\.log.targets)
+    return targets.compactMap { target in
+      if case .descriptor(let number) = target.address { Int32(clamping: number) } else { nil }
+    }
+  }
 }
 
 extension DescriptorTable {

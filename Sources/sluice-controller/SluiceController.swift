@@ -20,7 +20,7 @@ struct SluiceController: AsyncParsableCommand {
   var workerCount = 1
 
   @Option(help: "How many connections all workers together may carry.")
-  var maxconn = 0
+  var maxConnections = 0
 
   @Flag(help: "Read certificates from descriptor 3 and say on descriptor 4 whom they are for.")
   var certificateNames = false
@@ -29,7 +29,7 @@ struct SluiceController: AsyncParsableCommand {
     if certificateNames { return try CertificateProcess.run() }
     let order = ControllerProcess.Order(
       generation: generation, statsSockets: statsSockets, workers: workerCount,
-      maxConnections: maxconn)
+      maxConnections: maxConnections)
     try await ControllerProcess.inherited(order).run()
   }
 }
