@@ -94,7 +94,7 @@ let package = Package(
       swiftSettings: houseRules),
     .executableTarget(
       name: "sluicectl",
-      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["Linux", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: houseRules),
 
     tests("Linux"),

@@ -1,4 +1,5 @@
 import Configuration
+import Glibc
 import Ledger
 import Linux
 import Testing
@@ -217,5 +218,147 @@ struct ControllerProcessTests {
     try running.master.send(.stop)
     #expect(try await answer.value == "Success=0\n--\nsluice.cfg:3\nbad\n\n")
     try await running.task.value
+  }
+
+  @Test("logs what happens in the reference's words")
+  func log() async throws {
+    let path = "/tmp/sluice-log-\(UInt32.random(in: 0...UInt32.max)).sock"
+    defer { unlink(path) }
+    let daemon = try End.logDaemon(at: path)
+    var fixture = Self.fixture()
+    var target = LogTarget(address: .unix(path), facility: 16)
+    target.format = .priority
+    fixture.configuration.backends[0].log.targets = [target]
+    fixture.configuration.backends[0].logsHealthChecks = true
+    let running = try Running.start(fixture)
+    func line() async throws -> String {
+      // Durations differ.
+      try await daemon.readPacket().replacing(
+        /check duration: [0-9]+ms/, with: "check duration: 0ms")
+    }
+    #expect(
+      try await line()
+        == "<133>Health check for server be/s1 failed, reason: Layer4 connection problem, "
+        + "info: \"Connection refused\", check duration: 0ms, status: 0/2 DOWN.")
+    #expect(
+      try await line()
+        == "<129>Server be/s1 is DOWN. 1 active and 0 backup servers left. "
+        + "0 sessions active, 0 requeued, 0 remaining in queue.")
+    for (command, lines) in [
+      (
+        "disable server be/s2",
+        [
+          "<133>Server be/s2 is going DOWN for maintenance. 0 active and 0 backup servers left. "
+            + "0 sessions active, 0 requeued, 0 remaining in queue.",
+          "<128>backend be has no server available!",
+        ]
+      ),
+      ("enable server be/s2", ["<133>Server be/s2 is UP/READY (leaving forced maintenance)."]),
+      (
+        "set server be/s2 state drain",
+        [
+          "<133>Server be/s2 enters drain state. 0 active and 0 backup servers online. "
+            + "0 sessions requeued, 0 total in queue.",
+          "<128>backend be has no server available!",
+        ]
+      ),
+      ("set server be/s2 state ready", ["<133>Server be/s2 is UP (leaving forced drain)."]),
+      (
+        "set server be/s2 health down",
+        [
+          "<129>Server be/s2 is DOWN, changed from CLI. 0 active and 0 backup servers left. "
+            + "0 sessions active, 0 requeued, 0 remaining in queue.",
+          "<128>backend be has no server available!",
+        ]
+      ),
+      (
+        "set server be/s2 health up",
+        [
+          "<133>Server be/s2 is UP, changed from CLI. 1 active and 0 backup servers online. "
+            + "0 sessions requeued, 0 total in queue."
+        ]
+      ),
+      (
+        "set server be/s1 state maint",
+        ["<133>Server be/s1 was DOWN and now enters maintenance."]
+      ),
+    ] {
+      #expect(try await running.ask(command + "\n") == "\n")
+      for expected in lines { #expect(try await line() == expected) }
+    }
+    try await running.stop()
+  }
+
+  @Test(
+    "opens checks with a PROXY header that speaks for nobody",
+    arguments: [
+      (SendProxy.version1, "PROXY UNKNOWN\r\n"),
+      (.version2, "\r\n\r\n\0\r\nQUIT\n\u{20}\0\0\0"),
+    ])
+  func proxyHeader(version: SendProxy, header: String) async throws {
+    let listener = try End.bound()
+    try listener.descriptor.listen(backlog: 16)
+    var fixture = Self.fixture(port: listener.descriptor.localEndpoint().port)
+    fixture.configuration.backends[0].servers[0].check?.sendsProxy = version
+    let running = try Running.start(fixture)
+    #expect(try await listener.acceptAndRead() == header)
+    try await running.stop()
+  }
+
+  @Test("ends the sessions on a server that goes down, where the file says so")
+  func markedDown() async throws {
+    let listener = try End.bound()
+    try listener.descriptor.listen(backlog: 16)
+    var fixture = Self.fixture(port: listener.descriptor.localEndpoint().port)
+    fixture.configuration.backends[0].servers[0].shutsDownSessionsWhenMarkedDown = true
+    let running = try Running.start(fixture)
+    let worker = try await running.addWorker(lane: 0)
+    _ = try await running.ask("set server be/s1 health down\n")
+    #expect(
+      try await worker.question() == .shutdownSessions(requestID: 0, backend: "be", server: "s1"))
+    try await running.stop()
+  }
+
+  @Test("finds the addresses of names, and keeps servers without one out")
+  func names() async throws {
+    var fixture = Self.fixture()
+    fixture.configuration.backends[0].servers[0].address = ServerAddress(
+      host: .name("localhost"), port: .fixed(7))
+    fixture.configuration.backends[0].servers[1].address = ServerAddress(
+      host: .name("nowhere.invalid"), port: .fixed(8))
+    let running = try Running.start(fixture)
+    let deployment = running.deployment
+    let (known, unknown) = (
+      deployment.server(ServerID(backend: 0, server: 0)),
+      deployment.server(ServerID(backend: 0, server: 1))
+    )
+    // Ready is said once both are answered.
+    #expect(try await running.master.message() == .controllerReady)
+    #expect(known.gauges.address?.port == 7)
+    #expect(known.gauges.address?.address.isUnspecified == false)
+    #expect(unknown.administrative == .unresolved)
+    #expect(!unknown.isUsable)
+    #expect(try await running.ask("show stat be 4 2\n").contains(",MAINT (resolution),"))
+    #expect(
+      try await running.ask("set server be/s2 addr 127.0.0.9\n")
+        == "IP changed from '(none)' to '127.0.0.9' by 'stats socket command'\n\n")
+    #expect(unknown.isUsable)
+    try await running.stop()
+  }
+
+  @Test("stops checking in maintenance, and goes on in drain")
+  func checkedStates() async throws {
+    let listener = try End.bound()
+    let running = try Running.start(Self.fixture(port: listener.descriptor.localEndpoint().port))
+    let server = running.deployment.server(ServerID(backend: 0, server: 0))
+    try await until { server.operational == .stopped }
+    _ = try await running.ask("set server be/s1 state maint\n")
+    try listener.descriptor.listen(backlog: 16)
+    _ = try await running.ask("set server be/s1 state drain\n")
+    // It came out of maintenance trusted, one failure from down; draining, a check makes it whole.
+    try await until { server.health?.isFullyUp == true }
+    #expect(server.isDraining && !server.isUsable)
+    #expect(try await running.ask("show stat be 4 1\n").contains(",DRAIN,"))
+    try await running.stop()
   }
 }

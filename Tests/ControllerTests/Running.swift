@@ -98,6 +98,40 @@ final class End: Sendable {
     return end
   }
 
+  /// What a log daemon has.
+  static func logDaemon(at path: String) throws -> End {
+    let socket = try Descriptor.socket(.datagram, for: .unix(path: path))
+    let end = End(socket)
+    try end.descriptor.bind(to: .unix(path: path))
+    return end
+  }
+
+  /// Takes a connection and returns what the other side sends until it ends.
+  func acceptAndRead() async throws -> String {
+    let deadline = ContinuousClock.now + .seconds(10)
+    while ContinuousClock.now < deadline {
+      if let client = try acceptOne() { return try await client.read() }
+      try await Task.sleep(for: .milliseconds(2))
+    }
+    throw Late()
+  }
+
+  /// Waits for one datagram.
+  func readPacket() async throws -> String {
+    let deadline = ContinuousClock.now + .seconds(10)
+    while ContinuousClock.now < deadline {
+      if let text = try take(), !text.isEmpty { return text }
+      try await Task.sleep(for: .milliseconds(2))
+    }
+    throw Late()
+  }
+
+  private func acceptOne() throws -> End? {
+    var peer = Endpoint.none
+    guard let socket = try descriptor.accept(peer: &peer) else { return nil }
+    return End(socket)
+  }
+
   /// Both ends of a pair.
   static func pair() throws -> (ours: End, theirs: End) {
     let pair = try Descriptor.packetPair()

@@ -115,6 +115,7 @@ struct StatisticsTests {
       own.count(.bytesUp, 1 << 40)
       own.count(.notTLS)
       #expect(own.enter())
+      own.raiseMaximum()
     }
     deployment.ledger.settle(lane: 1, slots: 100)
     let row = Self.rows(deployment)[0]
