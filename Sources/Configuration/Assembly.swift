@@ -7,8 +7,9 @@ extension ConfigurationReader {
     var backends: [String: Int] = [:]
     /// `mode http` sections with a backend half, by name.
     var http: [String: HTTPSection] = [:]
-    /// Those that a tcp frontend was refused, to say so once.
-    var refused: Set<String> = []
+    /// Of those: what a tcp frontend routes to, and why it may not where it may not.
+    var forwarded: Set<String> = []
+    var refusals: [String: String] = [:]
   }
 
   mutating func assemble() -> ProxyConfiguration {
@@ -27,6 +28,7 @@ extension ConfigurationReader {
       let frontend = frontend(draft, in: &configuration, &index)
       configuration.frontends.append(frontend)
     }
+    warnOfSectionsLeftOut(served: index.forwarded)
     numberProxies(&configuration)
     return configuration
   }
@@ -148,7 +150,7 @@ extension ConfigurationReader {
         return ServerRule(
           server: server, condition: condition, position: reference.span.position)
       }
-      if !draft.brokenServers.contains(reference.name) {
+      if !draft.brokenServers.mayInclude(reference.name) {
         log.report(
           reference.span.error(
             "\(draft.title) has no server '\(reference.name)'",
@@ -186,6 +188,8 @@ extension ConfigurationReader {
   }
 
   private mutating func warnOfTimeouts(_ draft: ProxyDraft) {
+    // A line that could not be read may have held one.
+    guard !log.hasErrors else { return }
     let timeouts = draft.settings.timeouts
     var missing: [String] = []
     if draft.roles.contains(.frontend), timeouts.client == nil { missing.append("client") }
@@ -238,7 +242,7 @@ extension ConfigurationReader {
   }
 
   private mutating func checkBinds(_ draft: ProxyDraft) {
-    if draft.binds.isEmpty, draft.kind == .frontend {
+    if draft.binds.isEmpty, draft.kind == .frontend, !log.hasErrors {
       log.warn(draft.header, "\(draft.title) has no 'bind' line and listens nowhere")
     }
     guard source.isDisk else { return }
@@ -264,6 +268,7 @@ extension ConfigurationReader {
     if let section = index.http[reference.name] {
       return forward(to: section, reference, from: draft, in: &configuration, &index)
     }
+    if brokenBackends.mayInclude(reference.name) { return nil }
     log.report(
       reference.span.error(
         "no such backend: '\(reference.name)'",
@@ -279,40 +284,46 @@ extension ConfigurationReader {
     to section: HTTPSection, _ reference: Reference, from draft: ProxyDraft,
     in configuration: inout ProxyConfiguration, _ index: inout Index
   ) -> Int? {
-    var target = ProxyDraft(
-      kind: .backend, name: section.name, header: section.section.header.span,
-      settings: section.settings)
-    target.ordinal = section.ordinal
-    target.settings.mode = .tcp
-    if section.kind == .listen || index.refused.contains(section.name) {
-      return refuseForwarding(to: section, reference, because: "it is a 'listen' section", &index)
+    if index.refusals[section.name] == nil, !index.forwarded.contains(section.name) {
+      index.forwarded.insert(section.name)
+      index.refusals[section.name] = addForwarded(section, to: &configuration, &index)
     }
-    let inherited = target.settings.rewritesHTTP
-    let hadErrors = log.hasErrors
-    readLines(section.section, into: &target, isNamed: true)
-    if target.settings.rewritesHTTP != nil {
-      let place = inherited == nil ? "it has rules about HTTP" : "'defaults' has rules about HTTP"
-      return refuseForwarding(to: section, reference, because: place, &index)
+    if let reason = index.refusals[section.name] {
+      log.error(
+        reference.span,
+        "'\(section.name)' is 'mode http', and \(draft.title), which is 'mode tcp', cannot use it",
+        hints: ["\(reason), which passing bytes through would leave out"])
+      return nil
     }
-    guard hadErrors || !log.hasErrors else { return nil }
     log.warn(
       reference.span,
       "\(draft.title) is 'mode tcp' and backend '\(section.name)' is 'mode http': "
         + "bytes are passed as they are",
       hints: ["write 'mode tcp' in the backend"])
-    addBackend(target, to: &configuration, &index)
     return index.backends[section.name]
   }
 
-  private mutating func refuseForwarding(
-    to section: HTTPSection, _ reference: Reference, because reason: String,
-    _ index: inout Index
-  ) -> Int? {
-    index.refused.insert(section.name)
-    log.error(
-      reference.span,
-      "'\(section.name)' is 'mode http', and a tcp frontend cannot route to it",
-      hints: ["\(reason), which passing bytes through would leave out"])
+  /// Reads an http section as a tcp backend.
+  ///
+  /// - Returns: why it cannot be one, or nil.
+  private mutating func addForwarded(
+    _ section: HTTPSection, to configuration: inout ProxyConfiguration, _ index: inout Index
+  ) -> String? {
+    if section.kind == .listen { return "it is a 'listen' section" }
+    var target = ProxyDraft(
+      kind: .backend, name: section.name, header: section.section.header.span,
+      settings: section.settings)
+    target.ordinal = section.ordinal
+    target.settings.rewritesHTTP = nil
+    let before = log
+    readLines(section.section, into: &target, isNamed: true)
+    if target.settings.rewritesHTTP != nil {
+      // What its lines would say of 'mode tcp' is beside the point then.
+      log = before
+      return "it has rules about HTTP"
+    }
+    if section.settings.rewritesHTTP != nil { return "its 'defaults' have rules about HTTP" }
+    addBackend(target, to: &configuration, &index)
     return nil
   }
 }

@@ -19,6 +19,9 @@ struct ConfigurationReader {
   /// Names that are taken, to tell of doubles: by kind.
   var frontendNames: [String: SourcePosition] = [:]
   var backendNames: [String: SourcePosition] = [:]
+  /// Of sections whose header could not be read.
+  var brokenBackends = BrokenNames()
+  var brokenDefaults = BrokenNames()
   /// Sections so far; the next `iid` follows from it.
   var proxyCount = 0
   var usedProxyIDs: Set<Int> = []

@@ -73,23 +73,29 @@ extension ConfigurationReader {
       return
     }
     switch section.kind {
-    case .known(.global) where Self.environmentKeywords.contains(keyword.text):
+    case .known(.global)
+    where Self.environmentKeywords.contains(keyword.text) && !statement.isBroken:
       var statement = statement
       attempt { reader throws(Diagnostic) in
         try reader.changeEnvironment(keyword, &statement)
       }
     case .known(let known):
-      guard !isMisspeltSection(statement, in: known) else {
-        handle(section)
-        section = Section(kind: .foreign(""), header: statement)
+      guard let meant = misspeltSection(statement, in: known) else {
+        section.statements.append(statement)
         return
       }
-      section.statements.append(statement)
-    case .foreign(let name):
-      // What follows a misspelt section is not worth a warning each, but another section is.
-      if name.isEmpty, !isMisspeltSection(statement, in: .global) { return }
+      handle(section)
+      section = Section(kind: meant, header: statement)
+    case .foreign:
+      break
     case .none:
-      reportOutside(keyword, statement)
+      if let meant = misspeltSection(statement, in: nil) {
+        section = Section(kind: meant, header: statement)
+      } else {
+        if !statement.isBroken { reportOutside(keyword, statement) }
+        // What follows stands in no section either, and that has been said.
+        section = Section(kind: .foreign(""), header: statement)
+      }
     }
   }
 
@@ -103,34 +109,40 @@ extension ConfigurationReader {
   }
 
   private mutating func reportOutside(_ keyword: Word, _ statement: Statement) {
+    let isKnown = Self.isKeyword(keyword.text, in: nil)
     log.report(
       statement.span(of: keyword).error(
         "'\(keyword.text)' stands in no section",
         hint: "expected a section: \(Statement.list(SectionKind.allCases.map(\.rawValue)))",
-        suggestion: Suggestion.nearest(to: keyword.text, among: Section.allNames)))
+        suggestion: isKnown
+          ? nil : Suggestion.nearest(to: keyword.text, among: Section.allNames)))
   }
 
-  /// Whether an unknown keyword at the margin must have been meant to begin a section. What
-  /// follows it then belongs there, and would make no sense in the section above.
-  private mutating func isMisspeltSection(
-    _ statement: Statement, in section: SectionKind
-  ) -> Bool {
-    guard let keyword = statement.keyword, keyword.column == 1,
+  /// The section that an unknown keyword at the margin must have been meant to begin. What follows
+  /// it belongs there, and would make no sense in the section above.
+  private mutating func misspeltSection(
+    _ statement: Statement, in section: SectionKind?
+  ) -> Section.Kind? {
+    guard let keyword = statement.keyword, keyword.column == 1, !statement.isBroken,
       !Self.isKeyword(keyword.text, in: section),
-      let meant = Suggestion.nearest(
-        to: keyword.text, among: SectionKind.allCases.map(\.rawValue))
-    else { return false }
+      let meant = Suggestion.nearest(to: keyword.text, among: Section.allNames)
+    else { return nil }
     log.report(
       statement.span(of: keyword).error(
         "unknown keyword '\(keyword.text)'", hint: "expected a section or a keyword",
         suggestion: meant))
-    return true
+    return Self.sectionKind(meant)
   }
 
-  private static func isKeyword(_ word: String, in section: SectionKind) -> Bool {
-    section == .global
-      ? GlobalKeyword(rawValue: word) != nil || ForeignKeywords.global(word) != nil
-      : ProxyKeyword(rawValue: word) != nil || ForeignKeywords.proxy[word] != nil
+  /// Whether `word` is a keyword of a section, or of any where none is given.
+  private static func isKeyword(_ word: String, in section: SectionKind?) -> Bool {
+    let isGlobal = GlobalKeyword(rawValue: word) != nil || ForeignKeywords.global(word) != nil
+    let isOfProxies = ProxyKeyword(rawValue: word) != nil || ForeignKeywords.proxy[word] != nil
+    return switch section {
+    case nil: isGlobal || isOfProxies
+    case .global: isGlobal
+    default: isOfProxies
+    }
   }
 
   /// A section is complete.

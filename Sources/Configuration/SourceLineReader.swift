@@ -83,10 +83,12 @@ extension ConfigurationReader {
       log.error(
         SourceSpan(position: position, length: max(error.range.count, 1)), error.message,
         hints: [error.hint])
-      return nil
+      statement = Statement(file: file, line: number, words: error.words)
+      statement.isBroken = true
     }
     guard let keyword = statement.next() else { return nil }
     guard isDirective else { return statement }
+    if statement.isBroken { return nil }
     let isActive = branches.allSatisfy(\.isActive)
     attempt { reader throws(Diagnostic) in
       try reader.directive(keyword, &statement, &branches, isActive: isActive)

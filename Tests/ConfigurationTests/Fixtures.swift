@@ -14,6 +14,18 @@ enum Fixtures {
     return files.filter { $0.hasSuffix(".cfg") }.map { String($0.dropLast(4)) }.sorted()
   }
 
+  /// Reads a fixture as if its folder were the working directory.
+  static func load(_ folder: String, _ name: String) throws -> LoadResult {
+    var patterns: [String: String] = [:]
+    let path = root.appending(path: folder).path()
+    for file in try FileManager.default.contentsOfDirectory(atPath: path)
+    where file.hasSuffix(".lst") {
+      patterns[file] = String(decoding: try bytes(folder, file), as: UTF8.self)
+    }
+    return ConfigurationTests.load(
+      bytes: try bytes(folder, name + ".cfg"), named: name + ".cfg", patterns: patterns)
+  }
+
   static func bytes(_ folder: String, _ file: String) throws -> [UInt8] {
     Array(try Data(contentsOf: root.appending(path: "\(folder)/\(file)")))
   }
@@ -26,9 +38,11 @@ enum Fixtures {
   /// variable `RECORD` is set.
   static func expectation(_ folder: String, _ name: String, actual: String) throws -> String {
     let url = root.appending(path: "\(folder)/\(name).expected")
-    if ProcessInfo.processInfo.environment["RECORD"] != nil {
+    if ProcessInfo.processInfo.environment["RECORD"] != nil, !actual.isEmpty {
       try Data(actual.utf8).write(to: url)
     }
+    // A file about which there is nothing to say has no expectation beside it.
+    guard FileManager.default.fileExists(atPath: url.path()) else { return "" }
     return String(decoding: try Data(contentsOf: url), as: UTF8.self)
   }
 }

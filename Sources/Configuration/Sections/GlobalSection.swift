@@ -16,7 +16,7 @@ struct GlobalDraft {
 extension ConfigurationReader {
   mutating func readGlobal(_ section: Section) {
     attempt { _ throws(Diagnostic) in try section.header.finish() }
-    for line in section.statements {
+    for line in section.statements where !line.isBroken {
       var statement = line
       attempt { reader throws(Diagnostic) in try reader.readGlobalLine(&statement) }
     }

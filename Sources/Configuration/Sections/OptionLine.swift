@@ -118,10 +118,9 @@ extension ConfigurationReader {
       self.log.warn(
         statement.span, "'option \(option.rawValue)' needs 'mode http'; it is taken as tcplog")
     }
-    if statement.peek?.text == "clf" {
+    if statement.skip("clf") {
       self.log.warn(statement.span, "the clf form of log lines is not supported in this version")
     }
-    statement.skipAll()
   }
 
   /// `no option X`, `no log`, `default option X`; `default` is the state without any line.

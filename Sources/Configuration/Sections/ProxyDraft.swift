@@ -13,6 +13,19 @@ struct Reference {
   let span: SourceSpan
 }
 
+/// Names that a line was to give to something and that could not be read. What refers to them is no
+/// second error.
+struct BrokenNames {
+  private var names: Set<String> = []
+  private var mayBeAny = false
+
+  mutating func add(_ name: String?) {
+    if let name { names.insert(name) } else { mayBeAny = true }
+  }
+
+  func mayInclude(_ name: String) -> Bool { mayBeAny || names.contains(name) }
+}
+
 /// How servers are checked: only the plain connection is done here.
 struct CheckMethod {
   /// `httpchk`, `mysql-check`, …
@@ -80,7 +93,7 @@ struct ProxyDraft {
   var ordinal = 0
   var binds: [Bind] = []
   var servers: [Server] = []
-  var brokenServers: Set<String> = []
+  var brokenServers = BrokenNames()
   var backendRules: [(reference: Reference, condition: Condition?)] = []
   var serverRules: [(reference: Reference, condition: Condition?)] = []
   /// Lines about TLS names, for the checks at the end.

@@ -9,7 +9,9 @@ extension ConfigurationReader {
     var draft = ProxyDraft(
       kind: .defaults, name: "", header: header.span, settings: ProxySettings())
     var name: Word?
+    if header.isBroken { brokenDefaults.add(header.peek?.text) }
     attempt { reader throws(Diagnostic) in
+      if header.isBroken { return }
       if let word = header.peek, word.text != "from" { name = try header.name("a name") }
       if header.skip("from") { draft.settings = try reader.defaults(named: &header) }
       try header.finish()
@@ -25,6 +27,7 @@ extension ConfigurationReader {
   ) throws(Diagnostic) -> ProxySettings {
     let word = try header.require("the name of a 'defaults' section")
     if let settings = namedDefaults[word.text] { return settings }
+    if brokenDefaults.mayInclude(word.text) { return ProxySettings() }
     throw header.span(of: word).error(
       "no 'defaults' section is named '\(word.text)'",
       hint: "expected the name of one above this line",
@@ -36,7 +39,10 @@ extension ConfigurationReader {
     var settings = currentDefaults
     var name = ""
     var address: Word?
+    if header.isBroken { brokenBackends.add(header.peek?.text) }
     attempt { reader throws(Diagnostic) in
+      if header.isBroken { return }
+      if header.isAtEnd { reader.brokenBackends.add(nil) }
       name = try header.name("a name for the \(kind.rawValue)").text
       reader.claim(name, kind, header)
       if let word = header.peek, word.text != "from", kind != .backend { address = header.next() }
@@ -46,7 +52,7 @@ extension ConfigurationReader {
     proxyCount += 1
     settings.mode = mode(of: section, inherited: settings.mode)
     guard case .tcp = settings.mode else {
-      return setAside(
+      return httpSections.append(
         HTTPSection(
           section: section, kind: kind, name: name, settings: settings, ordinal: proxyCount))
     }
@@ -114,13 +120,30 @@ extension ConfigurationReader {
   // MARK: Lines
 
   mutating func readLines(_ section: Section, into draft: inout ProxyDraft, isNamed: Bool) {
+    // Of a defaults section whose header is broken nobody knows whether it had a name.
+    let isNamed = isNamed || section.header.isBroken
     for line in section.statements {
+      if line.isBroken {
+        note(line, in: &draft)
+        continue
+      }
       var statement = line
       do throws(Diagnostic) {
         try readProxyLine(&statement, into: &draft, isNamed: isNamed)
       } catch {
         log.report(error)
       }
+    }
+  }
+
+  /// Notes what a line that cannot be read was to declare.
+  private func note(_ line: Statement, in draft: inout ProxyDraft) {
+    let name = line.words.dropFirst().first?.text
+    let keyword = line.words.first?.text ?? ""
+    switch Suggestion.nearest(to: keyword, among: ProxyKeyword.allCases.map(\.rawValue)) {
+    case ProxyKeyword.acl.rawValue: draft.settings.scope.addBroken(name)
+    case ProxyKeyword.server.rawValue: draft.brokenServers.add(name)
+    default: break
     }
   }
 
@@ -189,6 +212,7 @@ extension ConfigurationReader {
     guard let meaning = ForeignKeywords.proxy[word.text] else {
       let known =
         ProxyKeyword.allCases.map(\.rawValue) + ForeignKeywords.proxy.keys + Section.allNames
+      note(statement, in: &draft)
       throw unknownKeyword(word, "in \(sectionTitle(draft))", among: known, statement)
     }
     if case .needsHTTP = meaning {

@@ -27,8 +27,9 @@ extension ConfigurationReader {
   mutating func readServer(
     _ statement: inout Statement, into draft: inout ProxyDraft
   ) throws(Diagnostic) {
-    let name = try statement.name("a name for the server")
+    let first = statement.peek
     do throws(Diagnostic) {
+      let name = try statement.name("a name for the server")
       let word = try statement.require("the address of the server")
       let address = try serverAddress(word, of: statement)
       var settings = draft.settings.server
@@ -40,7 +41,7 @@ extension ConfigurationReader {
       try requireCheckPort(server, settings, statement)
       draft.servers.append(server)
     } catch {
-      draft.brokenServers.insert(name.text)
+      draft.brokenServers.add(first?.text)
       throw error
     }
   }

@@ -2,8 +2,7 @@
 struct ACLScope {
   private(set) var acls: [ACL] = []
   private var indices: [String: Int] = [:]
-  /// Names whose line could not be read: a use of them is no second error.
-  private var broken: Set<String> = []
+  private(set) var broken = BrokenNames()
 
   var names: [String] { Array(indices.keys) }
 
@@ -21,9 +20,8 @@ struct ACLScope {
     return acls.count - 1
   }
 
-  mutating func addBroken(_ name: String) { broken.insert(name) }
-
-  func isBroken(_ name: String) -> Bool { broken.contains(name) }
+  /// Notes a line that could not be read.
+  mutating func addBroken(_ name: String?) { broken.add(name) }
 
   /// The index of the ACL `name`, declared or predefined.
   mutating func index(of name: String, at position: SourcePosition) -> Int? {
@@ -47,8 +45,9 @@ extension ConfigurationReader {
   mutating func parseACL(
     _ statement: inout Statement, into scope: inout ACLScope
   ) throws(Diagnostic) {
-    let name = try statement.name("a name for the ACL")
+    let word = statement.peek
     do throws(Diagnostic) {
+      let name = try statement.name("a name for the ACL")
       guard name.text != "or" else {
         throw statement.span(of: name).error("'or' cannot be the name of an ACL")
       }
@@ -56,7 +55,7 @@ extension ConfigurationReader {
       let sample = try self.sample(word, of: statement)
       scope.add(try criterion(sample, named: word, &statement), named: name.text)
     } catch {
-      scope.addBroken(name.text)
+      scope.addBroken(word?.text)
       throw error
     }
   }
@@ -120,7 +119,7 @@ extension ConfigurationReader {
     if let index = scope.index(of: word.text, at: span.position) {
       return Condition.Term(isNegated: isNegated, acl: index)
     }
-    if scope.isBroken(word.text) {
+    if scope.broken.mayInclude(word.text) {
       // Its own line was reported; one wrong line is one error.
       let index = scope.add(ACL(name: word.text, lines: []))
       return Condition.Term(isNegated: isNegated, acl: index)

@@ -32,7 +32,7 @@ extension Statement {
   ) throws(Diagnostic) -> Int {
     let word = try require(what)
     let (digits, unit) = Self.splitNumber(word.text)
-    guard let number = Int(digits) else {
+    guard let number = Int(digits), unit.utf8.allSatisfy(\.isLetter) else {
       throw span(of: word).error(
         "'\(word.text)' is not a time",
         hint: "expected an integer and a unit: us, ms, s, m, h or d; \(defaultUnit) without one")

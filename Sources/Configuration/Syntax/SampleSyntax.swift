@@ -48,6 +48,10 @@ extension SampleExpression {
     "wait_end": .waitEnd, "always_true": .always(true), "always_false": .always(false),
   ]
 
+  /// The names of today, without those that older releases had for the same.
+  static let currentNames = fetches.keys.filter { !$0.hasPrefix("req_") && $0 != "payload" }
+    .sorted()
+
   /// Conditions that need no declaration.
   static let predefined: [String: (fetch: Fetch, match: Match, patterns: Patterns)] = [
     "TRUE": (.always(true), .boolean, .none),
@@ -155,7 +159,7 @@ extension ConfigurationReader {
     if ForeignWords.fetches.contains(name) {
       return span.error(
         "'\(name)' is not supported in this version",
-        hint: "supported are " + Statement.list(SampleExpression.fetches.keys.sorted()))
+        hint: "supported are " + Statement.list(SampleExpression.currentNames))
     }
     return span.error(
       "unknown fetch '\(name)'", hint: "expected what to look at, such as req.ssl_sni or src",

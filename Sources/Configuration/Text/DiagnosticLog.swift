@@ -9,12 +9,13 @@ struct DiagnosticLog {
     let message: String
   }
 
-  var hasErrors: Bool { entries.contains { $0.severity == .error } }
+  private(set) var hasErrors = false
 
   mutating func report(_ diagnostic: Diagnostic) {
     let key = Key(position: diagnostic.position, message: diagnostic.message)
     guard seen.insert(key).inserted else { return }
     entries.append(diagnostic)
+    if diagnostic.severity == .error { hasErrors = true }
   }
 
   mutating func notice(_ span: SourceSpan, _ message: String, hints: [String] = []) {

@@ -9,6 +9,8 @@ struct Lexer {
     let range: Range<Int>
     let message: String
     let hint: String
+    /// What was read before it, half a word included: enough to know whose line it is.
+    var words: [Word] = []
   }
 
   /// What `.FILE`, `.LINE` and `.SECTION` mean on this line.
@@ -37,6 +39,19 @@ struct Lexer {
   }
 
   mutating func words(in environment: inout Environment) throws(Failure) -> [Word] {
+    do throws(Failure) {
+      return try readWords(in: &environment)
+    } catch {
+      var failure = error
+      if let start, !text.isEmpty { append(from: start, to: error.range.lowerBound) }
+      failure.words = words
+      throw failure
+    }
+  }
+
+  private mutating func readWords(
+    in environment: inout Environment
+  ) throws(Failure) -> [Word] {
     while index < bytes.endIndex {
       switch bytes[index] {
       case let byte where byte.isBlank:
@@ -120,6 +135,7 @@ struct Lexer {
   private mutating func readDoubleQuoted(_ environment: inout Environment) throws(Failure) {
     let quote = index
     let isWholeWord = start == nil
+    let outside = text.count
     begin()
     index += 1
     var wasArray = false
@@ -139,6 +155,7 @@ struct Lexer {
         index += 1
       }
     }
+    text.removeLast(max(text.count - outside, 0))
     throw Self.unclosed(quote, "\"", in: bytes)
   }
 

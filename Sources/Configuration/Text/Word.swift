@@ -15,6 +15,8 @@ struct Statement {
   let file: Int
   let line: Int
   let words: [Word]
+  /// The line could not be read to its end, which has been reported.
+  var isBroken = false
   private(set) var index = 0
 
   init(file: Int, line: Int, words: [Word]) {
