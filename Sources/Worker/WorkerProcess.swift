@@ -20,6 +20,8 @@ import Wire
 public struct WorkerProcess: ~Copyable {
   /// Most connections that one wake-up of a listener takes in.
   static let largestBatch = 64
+  /// Most connections that are taken in from a listener's queue before it is left.
+  static let longestQueue = 4096
   /// How long accepting rests when descriptors have run out, unless a connection ends before.
   static let exhaustionPause: Milliseconds = 100
 
@@ -388,10 +390,14 @@ public struct WorkerProcess: ~Copyable {
     context.tables.listeners[index].pause = .none
   }
 
-  /// Accepts no more. What waits in the kernel's queues is served by whoever else holds the
-  /// sockets: the master keeps them, and the next generation polls them.
+  /// Takes in who waits by now, and accepts no more.
+  ///
+  /// Who comes later is served by whoever else holds the sockets: the master, and the next generation
+  /// that polls them. But the last copies of a socket whose bind line is gone are the workers', and
+  /// closing it with connections in its queue would reset them.
   mutating func drain() {
     guard !isDraining else { return }
+    for index in 0..<listeners.count { emptyQueue(of: index) }
     isDraining = true
     context.ledger.lane(context.lane)[.state].store(LaneState.draining.rawValue)
     for index in 0..<listeners.count {
@@ -405,6 +411,17 @@ public struct WorkerProcess: ~Copyable {
     tell(
       .workerStopping(
         generation: UInt32(truncatingIfNeeded: generation), slot: UInt32(workerSlot)))
+  }
+
+  /// Takes in what a listener's queue holds, as far as limits allow.
+  private mutating func emptyQueue(of listener: Int) {
+    guard context.tables.listeners[listener].pause == .none else { return }
+    for _ in 0..<Self.longestQueue {
+      guard
+        case .admitted(let index) = table.admit(from: listener, listeners[listener], &context)
+      else { return }
+      follow(table[index].welcome(&context), index)
+    }
   }
 
   // MARK: Queues
