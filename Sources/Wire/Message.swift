@@ -79,13 +79,10 @@ public struct ReloadResult: Equatable, Sendable {
   public init(requestID: UInt64, success: Bool, text: String) {
     self.requestID = requestID
     self.success = success
-    self.text = text.utf8.count <= Self.maximumTextLength ? text : Self.cut(text)
-  }
-
-  private static func cut(_ text: String) -> String {
-    var end = text.utf8.index(text.startIndex, offsetBy: maximumTextLength)
-    while end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
-    return String(text[..<end])
+    // A cut inside a character falls back to its beginning.
+    let end = text.utf8.index(
+      text.startIndex, offsetBy: Self.maximumTextLength, limitedBy: text.endIndex)
+    self.text = String(text[..<(end ?? text.endIndex)])
   }
 }
 

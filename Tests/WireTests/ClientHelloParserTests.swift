@@ -91,6 +91,16 @@ struct ClientHelloParserTests {
     }
   }
 
+  @Test("the record version is that of the first record")
+  func recordVersions() {
+    let message = HelloBuilder().message
+    let raw =
+      inRecords(of: 99, Array(message[..<9]), version: 0x0300)
+      + inRecords(of: 99, Array(message[9...]), version: 0x0304)
+    #expect(Parsed(raw).verdict == .complete)
+    #expect(Parsed(raw).hello.recordVersion == 0x0300)
+  }
+
   @Test("reads the largest hello in the smallest records, and nothing larger")
   func limits() {
     var hello = HelloBuilder()
@@ -193,6 +203,11 @@ struct ClientHelloParserTests {
     #expect(parsed.verdict == .complete)
     #expect(parsed.hello.alpn.isTruncated)
     #expect(parsed.protocols == "h2,\(long),\(long),tiny")
+
+    var over = HelloBuilder()
+    over.add(protocols: [String(repeating: "p", count: 127), String(repeating: "q", count: 128)])
+    #expect(Parsed(over.bytes).hello.alpn.isTruncated)
+    #expect(Parsed(over.bytes).protocols == String(repeating: "p", count: 127))
 
     var exact = HelloBuilder()
     exact.add(protocols: [String(repeating: "q", count: 255)])

@@ -20,7 +20,7 @@ func checkBeginnings(_ raw: [UInt8], _ verdict: ProxyVerdict) {
   var decided: ProxyVerdict?
   let last = min(raw.count, ProxyHeader.maximumLength + 2)
   for count in 0...last {
-    let early = ProxyHeader.parse(Array(raw[..<count]).span)
+    let early = ProxyHeader.parse(raw.span.extracting(0..<count))
     if let decided {
       require(early == decided, "\(decided), then \(early) after \(count) bytes")
     } else if early != .needMore {
@@ -44,9 +44,24 @@ func checkExtents(_ header: ProxyHeader, _ raw: [UInt8]) {
     require(extent.offset >= 0 && extent.count >= 0, "negative extent")
     require(extent.offset + extent.count <= header.length, "extent past the end")
   }
-  for type in UInt8.min ... .max {
-    let extent = header.extent(ofField: type, in: raw.span)
-    require(extent.offset + extent.count <= header.length, "field past the end")
+  checkFields(header, raw)
+}
+
+/// The fields follow each other without a gap up to the end, and the first of each type is found.
+func checkFields(_ header: ProxyHeader, _ raw: [UInt8]) {
+  var position = header.fields.offset
+  let end = position + header.fields.count
+  require(header.fields.isEmpty || end == header.length, "fields end at \(end)")
+  var seen: Set<UInt8> = []
+  while position < end {
+    require(end - position >= 3, "half a field at \(position)")
+    let count = Int(raw[position + 1]) << 8 | Int(raw[position + 2])
+    require(position + 3 + count <= end, "field of \(count) bytes at \(position)")
+    if seen.insert(raw[position]).inserted {
+      let extent = ProxyHeader.Extent(offset: position + 3, count: count)
+      require(header.extent(ofField: raw[position], in: raw.span) == extent, "field at \(position)")
+    }
+    position += 3 + count
   }
 }
 
