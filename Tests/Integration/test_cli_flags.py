@@ -157,9 +157,7 @@ class Launched:
         return self.process
 
     def __exit__(self, *_):
-        for member in reversed(processes.tree(self.process.pid)):
-            if member.is_alive:
-                programs.kill(member.pid)
+        processes.end_forcibly(self.process.pid)
         self.process.wait(5)
 
 
@@ -235,9 +233,7 @@ def test_big_d_goes_to_the_background_when_it_serves(file, scratch, servers):
         os.kill(master, signal.SIGTERM)
         wait_until(lambda: not any(member.is_alive for member in family), what="its end")
     finally:
-        for member in family:
-            if member.is_alive:
-                programs.kill(member.pid)
+        processes.end_forcibly(master)
 
 
 def test_big_d_fails_where_it_cannot_serve(file, servers):
@@ -316,7 +312,7 @@ def test_term_ends_at_once_and_says_so(sluice, servers):
     with dial(port) as client:
         assert read_line(client) == "held"
         assert daemon.stop(signal.SIGTERM, timeout=5) in (0, 143)
-    assert daemon.notifications.matching(STOPPING="1")
+    daemon.notifications.wait_for(STOPPING="1")
 
 
 def test_interrupt_ends_it(sluice, servers):

@@ -63,7 +63,7 @@ def test_stopping_is_said(sluice, servers):
     port = free_port()
     daemon = sluice(configuration(port, servers(EchoServer()).at))
     daemon.stop()
-    assert daemon.notifications.matching(STOPPING="1")
+    daemon.notifications.wait_for(STOPPING="1")
 
 
 def test_the_watchdog_is_fed_in_time_also_while_reloading(sluice, servers):

@@ -122,9 +122,10 @@ class Daemon:
             self._directory.cleanup()
 
     def _end_forcibly(self, family):
+        processes.end_forcibly(self.pid)
         for member in family:
             if member.is_alive:
-                os.kill(member.pid, signal.SIGKILL)
+                programs.kill(member.pid)
         self.process.wait(10)
 
     # Looking at it

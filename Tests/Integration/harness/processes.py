@@ -1,6 +1,8 @@
 """What /proc tells of a process and its descendants (proc(5))."""
 
+import contextlib
 import os
+import signal
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -108,3 +110,12 @@ def tree(pid):
     for child in children(pid):
         found += tree(child)
     return found
+
+
+def end_forcibly(pid):
+    """Kills `pid` and its descendants. It is stopped first: it cannot replace those that die before it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    for member in tree(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(member.pid, signal.SIGKILL)
