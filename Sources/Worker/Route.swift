@@ -9,8 +9,9 @@ extension Connection {
   /// Chooses the backend, then a server of it, as soon as the rules know enough.
   mutating func route(_ context: inout WorkerContext) -> Step {
     if backend < 0 {
-      let refused = askContentRules(&context) ?? chooseBackend(&context)
-      guard refused == .advance else { return refused }
+      let step = askContentRules(&context) ?? chooseBackend(&context)
+      // Rules that need more have gone back to reading: then `advance` means that there is some.
+      guard step == .advance, phase == .routing else { return step }
     }
     let entry = context.tables.backends[Int(backend)]
     if entry.readsHello || entry.readsRequest, inspection < 0 {

@@ -281,6 +281,7 @@ frontend fe
 backend be
 {listed}
 """,
+        "maxconn 18100",
         workers=workers,
     )
     total = workers * per_worker * 95 // 100  # the kernel deals them out at random: some worker gets more than its half
