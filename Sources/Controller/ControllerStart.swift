@@ -11,14 +11,20 @@ extension ControllerProcess {
   /// What the master says on the command line.
   public struct Order: Sendable {
     public var generation: UInt64
+    /// Whether the default control socket could be made.
+    public var hasControlSocket: Bool
     /// Stats sockets, the default control socket not counted.
     public var statsSockets: Int
     public var workers: Int
     /// Connections that all workers together may carry; 0 when the master does not say.
     public var maxConnections: Int
 
-    public init(generation: UInt64, statsSockets: Int, workers: Int, maxConnections: Int) {
+    public init(
+      generation: UInt64, hasControlSocket: Bool = true, statsSockets: Int, workers: Int,
+      maxConnections: Int
+    ) {
       self.generation = generation
+      self.hasControlSocket = hasControlSocket
       self.statsSockets = statsSockets
       self.workers = workers
       self.maxConnections = maxConnections
@@ -72,14 +78,14 @@ extension ControllerProcess {
     _ configuration: ProxyConfiguration, _ order: Order
   ) -> [ControlSocket] {
     let configured = configuration.global.statsSockets.prefix(order.statsSockets)
+    let first = Inherited.sockets + (order.hasControlSocket ? 1 : 0)
     let standard = ControlSocket(
       number: Inherited.sockets, address: address(of: Inherited.sockets), level: .admin,
       severityOutput: .none)
-    return [standard]
+    return (order.hasControlSocket ? [standard] : [])
       + configured.enumerated().map { place, socket in
         ControlSocket(
-          number: Inherited.sockets + 1 + CInt(place),
-          address: address(of: Inherited.sockets + 1 + CInt(place)),
+          number: first + CInt(place), address: address(of: first + CInt(place)),
           level: socket.level, severityOutput: socket.severityOutput)
       }
   }

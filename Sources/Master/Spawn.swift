@@ -139,7 +139,8 @@ extension Supervisor {
   private func controllerArguments(_ sockets: Int) -> [String] {
     [
       ProgramFiles.controllerName, "--generation", "\(release.generation)",
-      "--stats-sockets", "\(sockets)", "--worker-count", "\(generation.workerCount)",
+      "--stats-sockets", "\(sockets - (listeners.control == nil ? 0 : 1))",
+      "--worker-count", "\(generation.workerCount)",
       "--max-connections", "\(generation.budget.maxConnections)",
     ] + (listeners.control == nil ? ["--without-control-socket"] : [])
   }

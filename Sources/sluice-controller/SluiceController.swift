@@ -16,6 +16,9 @@ struct SluiceController: AsyncParsableCommand {
   @Option(help: "How many stats sockets there are besides the default control socket.")
   var statsSockets = 0
 
+  @Flag(help: "There is no default control socket.")
+  var withoutControlSocket = false
+
   @Option(help: "How many workers there are.")
   var workerCount = 1
 
@@ -28,8 +31,8 @@ struct SluiceController: AsyncParsableCommand {
   mutating func run() async throws {
     if certificateNames { return try CertificateProcess.run() }
     let order = ControllerProcess.Order(
-      generation: generation, statsSockets: statsSockets, workers: workerCount,
-      maxConnections: maxConnections)
+      generation: generation, hasControlSocket: !withoutControlSocket,
+      statsSockets: statsSockets, workers: workerCount, maxConnections: maxConnections)
     try await ControllerProcess.inherited(order).run()
   }
 }
