@@ -116,6 +116,8 @@ extension Supervisor {
 
   private func ended(_ worker: WorkerChild, _ status: ExitStatus) {
     ledger.settle(lane: worker.lane, slots: slotCount)
+    // Places that it held, or a turn that it had, may be what others wait for.
+    for other in workers { doorbells[other.lane].ring() }
     controllersAreOutdated()
     if case .stopping = phase { return }
     let wasOrdered = worker.isDraining && status == .exited(0)

@@ -82,13 +82,13 @@ struct RunIdentity: Equatable {
     }
   }
 
-  /// Workers connect only; a privileged source port is all that takes a right.
+  /// Two things that a file may order take a right in the worker itself.
   private static func needs(of configuration: ProxyConfiguration) -> [Capability] {
-    let sources = configuration.backends.flatMap { [$0.source] + $0.servers.map(\.source) }
-    let usesPrivilegedPort = sources.contains { source in
-      source?.endpoint.map { (1..<1024).contains($0.port) } ?? false
-    }
-    return usesPrivilegedPort ? [.bindService] : []
+    var needs: [Capability] = []
+    if configuration.connectsFromPrivilegedPorts { needs.append(.bindService) }
+    // TCP_REPAIR: to forget a connection without a packet.
+    if configuration.dropsSilently { needs.append(.networkAdministration) }
+    return needs
   }
 
   /// Becomes it, for good.
@@ -105,5 +105,21 @@ struct RunIdentity: Equatable {
     identity.root = nil
     identity.capabilities = []
     return identity
+  }
+}
+
+extension ProxyConfiguration {
+  fileprivate var connectsFromPrivilegedPorts: Bool {
+    let sources = backends.flatMap { [$0.source] + $0.servers.map(\.source) }
+    return sources.contains { source in
+      source?.endpoint.map { (1..<1024).contains($0.port) } ?? false
+    }
+  }
+
+  fileprivate var dropsSilently: Bool {
+    let rules =
+      frontends.flatMap { $0.connectionRules + $0.sessionRules + $0.contentRules }
+      + backends.flatMap(\.contentRules)
+    return rules.contains { $0.action == .silentDrop }
   }
 }

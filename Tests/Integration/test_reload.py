@@ -218,8 +218,7 @@ def test_reloads_leave_nothing_behind(sluice, servers):
 
     for _ in range(3):
         daemon.reload()
-    size = len(daemon.workers())
-    wait_until(lambda: len(daemon.workers()) <= daemon.workers_wanted, what=f"old workers ({size}) to go")
+    wait_until(lambda: len(daemon.tree()) == daemon.workers_wanted + 2, what="old workers and controllers to go")
     before, resident = state(), daemon.tree()[0].resident_bytes
     for _ in range(30):
         daemon.reload()
