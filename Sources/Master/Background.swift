@@ -27,11 +27,17 @@ struct Background: ~Copyable {
     return 1
   }
 
+  /// What standard streams lead to in the background.
+  static func openNothing() -> Descriptor? { try? File.openForUpdate("/dev/null") }
+
+  /// Lets go of the standard streams: whoever reads them would wait for the daemon's end.
+  static func leaveStreams(to nothing: borrowing Descriptor) {
+    for number in Int32(0)...2 { try? Process.redirect(number, to: nothing.numberForSuccessor) }
+  }
+
   /// Lets the starter go, and the terminal.
   consuming func tellReady() {
-    if let nothing = try? File.openForUpdate("/dev/null") {
-      for number in Int32(0)...2 { try? Process.redirect(number, to: nothing.numberForSuccessor) }
-    }
+    if let nothing = Self.openNothing() { Self.leaveStreams(to: nothing) }
     let byte: [UInt8] = [1]
     _ = try? starter.write(byte.span)
   }

@@ -62,19 +62,7 @@ extension Supervisor {
     let bells = (0..<doorbells.count).map { doorbells[$0].numberForSuccessor }
     ChildSignals.reset()
     Process.rename(to: "sluice-worker")
-    let log: LogSink
-    do throws(Errno) {
-      try Process.closeDescriptors(
-        except: sockets + bells + [orders, questions] + generation.configuration.logDescriptors)
-      // Before the root directory and the user change: /dev/log may be out of reach after.
-      log = LogSink(
-        configuration: generation.configuration, hostname: Machine.hostname,
-        processID: Int(Process.id))
-      try generation.identity.assume()
-    } catch {
-      self.log.alert("a worker cannot give up its rights: \(error)")
-      Process.exit(1)
-    }
+    let log = confine(keeping: sockets + bells + [orders, questions])
     guard let listening = DescriptorTable(inherited: sockets),
       let doorbells = DescriptorTable(inherited: bells),
       let master = Descriptor.inherited(orders), let controller = Descriptor.inherited(questions)
@@ -82,11 +70,41 @@ extension Supervisor {
     WorkerProcess.run(
       Heritage(
         configuration: generation.configuration, rules: generation.rules.take(), slots: slots,
-        ledger: ledger, lane: lane,
-        generation: release.generation, workerSlot: slot, workerCount: generation.workerCount,
-        maxConnections: generation.budget.maxConnections, hostname: Machine.hostname,
-        listeners: listening, roles: roles, master: master, controller: controller,
-        doorbells: doorbells, log: log))
+        ledger: ledger, lane: lane, generation: release.generation, workerSlot: slot,
+        workerCount: generation.workerCount, maxConnections: generation.budget.maxConnections,
+        hostname: Machine.hostname, listeners: listening, roles: roles, master: master,
+        controller: controller, doorbells: doorbells, log: log))
+  }
+
+  /// Gives up all that a worker does not need: descriptors, the file system, rights.
+  private func confine(keeping numbers: [Int32]) -> LogSink {
+    do throws(Errno) {
+      try Process.closeDescriptors(except: numbers + generation.configuration.logDescriptors)
+      leaveStreamsInBackground()
+      // Before the root directory and the user change: /dev/log may be out of reach after.
+      let sink = LogSink(
+        configuration: generation.configuration, hostname: Machine.hostname,
+        processID: Int(Process.id))
+      try generation.identity.assume()
+      return sink
+    } catch {
+      log.alert("a worker cannot give up its rights: \(error)")
+      Process.exit(1)
+    }
+  }
+
+  /// Whoever started a daemon with `-D` may read its output to the end: children must not hold it
+  /// open. The master keeps it until all is ready.
+  private func leaveStreamsInBackground() {
+    guard isOnItsWayToBackground, let nothing = Background.openNothing() else { return }
+    Background.leaveStreams(to: nothing)
+  }
+
+  private var isOnItsWayToBackground: Bool {
+    switch background {
+    case .some: true
+    case .none: false
+    }
   }
 
   // MARK: The controller
@@ -121,6 +139,7 @@ extension Supervisor {
     ChildSignals.reset()
     do throws(Errno) {
       try Process.arrangeDescriptors(inherited + [program])
+      leaveStreamsInBackground()
       try generation.identity.unconfined.assume()
     } catch {
       log.alert("the controller cannot give up its rights: \(error)")

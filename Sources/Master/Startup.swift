@@ -147,10 +147,20 @@ extension Supervisor {
   func finishStart() {
     if let path = generation.configuration.global.pidFile { PidFile(path: path).write(log) }
     log.notice("\(generation.workerCount) workers serve")
+    if arguments.isVerbose { tellDetails() }
     notifier.ready("Ready.")
     letStarterGo()
     send(.user1, to: arguments.processesToFinish)
     send(.terminate, to: arguments.processesToTerminate)
+  }
+
+  /// `-V`
+  private func tellDetails() {
+    let addresses = generation.plan.binds.map(\.specification.text).joined(separator: ", ")
+    log.notice("listening at \(addresses)")
+    log.notice("carrying up to \(generation.budget.maxConnections) connections")
+    let control = listeners.control?.specification.text ?? "none"
+    log.notice("control socket: \(control)")
   }
 
   private func letStarterGo() {
