@@ -1,5 +1,7 @@
 """Limits hold exactly, over all workers; what is beyond them waits, in order, and is not lost."""
 
+import os
+import pwd
 import resource
 import time
 
@@ -182,8 +184,14 @@ def test_a_full_server_is_passed_over_while_another_has_room(sluice, servers):
         client.close()
 
 
+OURS = f"user {pwd.getpwuid(os.geteuid()).pw_name}"
+
+
 class Squeezed:
-    """Lowers a running process's limit of descriptors to what it uses now plus `spare`; prlimit(2)."""
+    """Lowers a running process's limit of descriptors to what it uses now plus `spare`.
+
+    That of another user's process takes CAP_SYS_RESOURCE (prlimit(2)), so the processes must be ours.
+    """
 
     def __init__(self, processes, spare):
         self._before = {each.pid: resource.prlimit(each.pid, resource.RLIMIT_NOFILE) for each in processes}
@@ -203,7 +211,7 @@ def test_running_out_of_descriptors_pauses_accepting_without_spin_or_loss(sluice
     """Sixty clients, descriptors for about ten: the others wait in the kernel's queue until there are some again."""
     server = servers(EchoServer())
     port = free_port()
-    daemon = sluice(configuration(port, server.at))
+    daemon = sluice(configuration(port, server.at), OURS)
     assert ask(port, b"warm\n") == "warm"
     spent = lambda: sum(worker.cpu_seconds for worker in daemon.workers())  # noqa: E731
     clients = []
@@ -231,7 +239,7 @@ def test_running_out_of_descriptors_pauses_accepting_without_spin_or_loss(sluice
 def test_a_starved_daemon_recovers_when_clients_leave(sluice, servers):
     server = servers(EchoServer())
     port = free_port()
-    daemon = sluice(configuration(port, server.at))
+    daemon = sluice(configuration(port, server.at), OURS)
     assert ask(port, b"warm\n") == "warm"
     with Squeezed(daemon.workers(), spare=20):
         clients = [dial(port) for _ in range(40)]

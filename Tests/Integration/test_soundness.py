@@ -156,7 +156,10 @@ def test_workers_hold_no_rights_and_no_more_descriptors_than_they_need(sluice, s
         assert int(worker.status["CapEff"], 16) == 0
         assert int(worker.status["CapPrm"], 16) == 0
         assert worker.status["NoNewPrivs"] == "1"
-    assert all(len(worker.descriptors) < 40 for worker in daemon.workers())
+    for worker in daemon.workers():
+        # A bell for each worker that there may ever be, and little else.
+        bells = sum("eventfd" in name for name in worker.descriptors.values())
+        assert len(worker.descriptors) - bells < 40
 
 
 def test_nobody_writes_to_what_the_programs_run_from(sluice, servers):
