@@ -178,6 +178,13 @@ def test_the_service_starts_serves_reloads_and_stops(service, servers):
         dial(port)
 
 
+def test_a_file_that_says_daemon_runs_under_the_unit(service, servers):
+    """Files of the reference often do; a process that forks away would be lost to the service manager."""
+    port = free_port()
+    service.start("global\n    daemon\n" + configuration(port, servers(NamingServer("here")).at))
+    assert ask(port) == "here"
+
+
 @pytest.mark.reference
 def test_a_refused_reload_fails_and_leaves_it_running(service, servers):
     port = free_port()
