@@ -53,6 +53,9 @@ enum Startup {
     if arguments.predecessor != nil {
       log.notice("-x: sockets are not fetched from another process; addresses are shared instead")
     }
+    if arguments.controlSocket == nil, ControlSocket.standard == nil {
+      log.warning("no control socket: XDG_RUNTIME_DIR is not set; '-S' names a place")
+    }
   }
 
   private static func goToBackground() throws(StartFailure) -> Background {

@@ -66,7 +66,7 @@ struct ArgumentsTests {
   @Test("what is unknown, missing or no number is told with the nearest flag")
   func failures() {
     #expect(failure("-vvv") == "unknown option '-vvv'; did you mean '-vv'?")
-    #expect(failure("-dQ") == "unknown option '-dQ'; did you mean '-d'?")
+    #expect(failure("-dQ") == "unknown option '-dQ'; did you mean '-db'?")
     #expect(failure("--reload-everything") == "unknown option '--reload-everything'")
     #expect(failure("-Y") == "unknown option '-Y'")
     #expect(failure("a.cfg") == "'a.cfg' is no option; name files with '-f a.cfg'")
