@@ -166,7 +166,7 @@ extension ControllerProcess {
     do {
       let listener = try await server.open(inherited: socket.number)
       stopping.whenComplete { _ in listener.channel.close(promise: nil) }
-      try await server.serve(listener)
+      await server.serve(listener)
     } catch {
       EventLog(global).tellOperator(
         .warning, "stats socket \(socket.address) is not served: \(error)")

@@ -78,16 +78,13 @@ extension ControllerProcess {
     _ configuration: ProxyConfiguration, _ order: Order
   ) -> [ControlSocket] {
     let configured = configuration.global.statsSockets.prefix(order.statsSockets)
-    let first = Inherited.sockets + (order.hasControlSocket ? 1 : 0)
-    let standard = ControlSocket(
-      number: Inherited.sockets, address: address(of: Inherited.sockets), level: .admin,
-      severityOutput: .none)
-    return (order.hasControlSocket ? [standard] : [])
-      + configured.enumerated().map { place, socket in
-        ControlSocket(
-          number: first + CInt(place), address: address(of: first + CInt(place)),
-          level: socket.level, severityOutput: socket.severityOutput)
-      }
+    var served = configured.map { ($0.level, $0.severityOutput) }
+    if order.hasControlSocket { served.insert((.admin, .none), at: 0) }
+    return served.enumerated().map { place, socket in
+      let number = Inherited.sockets + CInt(place)
+      return ControlSocket(
+        number: number, address: address(of: number), level: socket.0, severityOutput: socket.1)
+    }
   }
 
   /// As `show cli sockets` shows it.
@@ -95,9 +92,21 @@ extension ControllerProcess {
     let address = (try? Descriptor.duplicate(ofNumber: number))?.localAddress()
     return switch address {
     case .internet(let endpoint)?: (endpoint.address.isIPv4 ? "ipv4@" : "ipv6@") + "\(endpoint)"
-    case .unix(let path)?: "unix@" + path
+    case .unix(let path)?: "unix@" + path.withoutTemporaryEnding
     case .abstract(let name)?: "abns@" + name
     case nil: "unknown"
     }
+  }
+}
+
+extension String {
+  /// The path without `.PID.tmp`. The kernel remembers the name that a socket was bound to, which
+  /// is a temporary one: it is renamed over the socket of a predecessor.
+  fileprivate var withoutTemporaryEnding: String {
+    let parts = split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count > 2, parts.last == "tmp", Int(parts[parts.count - 2]) != nil else {
+      return self
+    }
+    return parts.dropLast(2).joined(separator: ".")
   }
 }

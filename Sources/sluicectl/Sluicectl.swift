@@ -21,6 +21,9 @@ struct Sluicectl: ParsableCommand {
       Maintenance.self, Reload.self, Raw.self, Version.self,
     ],
     defaultSubcommand: Status.self)
+
+  /// Also taken before the subcommand, whose own they then are.
+  @OptionGroup var options: Options
 }
 
 /// Options that every command has.

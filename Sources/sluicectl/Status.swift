@@ -70,11 +70,12 @@ struct Status: ParsableCommand {
     }
   }
 
-  /// Why a server is not simply up.
+  /// Why a server's last check failed.
   static func reason(_ row: StatRow) -> String {
-    guard row.isServer, row["status"] != "UP", row["status"] != "no check" else { return "" }
-    let parts = [row["check_desc"], row["last_chk"]].filter { !$0.isEmpty }
-    return row["status"].hasPrefix("MAINT") ? "" : parts.joined(separator: ": ")
+    guard row.isServer, !["", "L4OK", "INI"].contains(row["check_status"].dropPrefix("* ")) else {
+      return ""
+    }
+    return [row["check_desc"], row["last_chk"]].filter { !$0.isEmpty }.joined(separator: ": ")
   }
 
   /// What listeners refused, in words: it says more than a column of zeroes.
@@ -123,6 +124,8 @@ struct Servers: ParsableCommand {
 }
 
 extension String {
+  func dropPrefix(_ prefix: String) -> String { replacingPrefix(prefix, with: "") }
+
   func replacingPrefix(_ prefix: String, with other: String) -> String {
     hasPrefix(prefix) ? other + dropFirst(prefix.count) : self
   }

@@ -89,6 +89,15 @@ final class End: Sendable {
     return end
   }
 
+  /// The same, or nil where the queue of the listener is full.
+  static func connected(to path: String, backlogged: Bool) throws -> End? {
+    do {
+      return try connected(to: path)
+    } catch let error as Errno where error == .again && backlogged {
+      return nil
+    }
+  }
+
   /// A TCP socket that has a port and does not listen.
   static func bound() throws -> End {
     let here = SocketAddress.ip(IPAddress(ipv4: 0x7f00_0001), port: 0)

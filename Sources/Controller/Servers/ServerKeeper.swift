@@ -25,7 +25,6 @@ actor ServerKeeper {
     for id in deployment.servers {
       let server = deployment.server(id)
       if server.gauges[.lastChange].value == 0 { server.gauges[.lastChange].store(.wallClock) }
-      if server.isInMaintenance, server.operational != .stopped { stop(server) }
       derive(server)
     }
     for backend in deployment.slots.backends.indices {
@@ -203,7 +202,8 @@ extension ServerKeeper {
     let previous = server.operational
     guard previous != state else { return }
     let wasLeaving = previous == .stopping || server.isDraining
-    enter(server, state)
+    server.gauges[.operationalState].store(state.rawValue)
+    noteTime(of: server, from: previous)
     publish(server)
     switch state {
     case .stopped:
@@ -228,20 +228,16 @@ extension ServerKeeper {
     let after = before.subtracting(removed).union(added)
     guard before != after else { return }
     let wasInMaintenance = server.isInMaintenance
-    let wasDown = server.operational == .stopped
     let wasDraining = server.isDraining
+    let previous = server.operational
     server.gauges[.administrativeState].store(after.rawValue)
-
-    if server.isInMaintenance, !wasInMaintenance {
-      if !wasDown { enter(server, .stopped) }
-      publish(server)
-      tellMaintenance(server, wasDown: wasDown, because: added)
-    } else if !server.isInMaintenance, wasInMaintenance {
-      trust(server)
-      publish(server)
-      tell(.notice, "\(server.title) is UP/READY (\(leaving(removed, before))).", about: server)
-    } else {
-      publish(server)
+    if wasInMaintenance, !server.isInMaintenance { trust(server) }
+    if previous != server.operational { noteTime(of: server, from: previous) }
+    publish(server)
+    if !wasInMaintenance, server.isInMaintenance {
+      tellMaintenance(server, wasDown: previous == .stopped, because: added)
+    } else if wasInMaintenance, !server.isInMaintenance {
+      tell(.notice, "\(server.title) is UP/READY (\(leaving(before))).", about: server)
     }
     if !server.isInMaintenance { tellDrain(server, wasDraining: wasDraining) }
     noteBackend(server.id.backend)
@@ -250,22 +246,18 @@ extension ServerKeeper {
   /// Who comes out of maintenance is up until a check says otherwise.
   private func trust(_ server: ServerView) {
     if let check = server.settings.check { server.gauges[.health].store(UInt64(check.rise)) }
-    enter(server, .running)
+    server.gauges[.operationalState].store(OperationalState.running.rawValue)
   }
 
-  private func stop(_ server: ServerView) {
-    server.gauges[.operationalState].store(OperationalState.stopped.rawValue)
-  }
-
-  private func enter(_ server: ServerView, _ state: OperationalState) {
+  /// Keeps account of when states changed, and of how long the server was down.
+  private func noteTime(of server: ServerView, from previous: OperationalState) {
     let now = UInt64.wallClock
     let gauges = server.gauges
-    if server.operational == .stopped {
+    if previous == .stopped {
       gauges[.downtime].fetchAdd(now.since(gauges[.lastChange].value))
-    } else if state == .stopped, server.settings.check != nil {
+    } else if server.operational == .stopped, server.settings.check != nil {
       gauges[.transitionsDown].fetchAdd(1)
     }
-    gauges[.operationalState].store(state.rawValue)
     gauges[.lastChange].store(now)
   }
 
@@ -325,7 +317,7 @@ extension ServerKeeper {
         : "\(server.title) is going DOWN for maintenance\(cause)\(left(server)).", about: server)
   }
 
-  private func leaving(_ removed: AdministrativeState, _ before: AdministrativeState) -> String {
+  private func leaving(_ before: AdministrativeState) -> String {
     before.isDisjoint(with: [.forcedMaintenance, .configuredMaintenance])
       ? "its name resolves again" : "leaving forced maintenance"
   }

@@ -16,9 +16,14 @@ struct ServerView: Sendable {
   /// As log lines begin.
   var title: String { (settings.isBackup ? "Backup " : "") + "Server " + name }
 
-  var operational: OperationalState {
+  /// Whether it answers, as checks and operators say: what the ledger holds.
+  var answering: OperationalState {
     OperationalState(rawValue: gauges[.operationalState].value) ?? .stopped
   }
+
+  /// Whether it serves: in maintenance nobody does, and nobody looks. The ledger keeps what was
+  /// before, so that a file that no longer says `disabled` finds it again.
+  var operational: OperationalState { isInMaintenance ? .stopped : answering }
 
   var administrative: AdministrativeState {
     AdministrativeState(rawValue: gauges[.administrativeState].value)
