@@ -28,8 +28,8 @@ struct ConfigurationReader {
 
   /// Pattern files that were read, to read each once: path to index in the snapshot.
   private var patternFiles: [String: Int] = [:]
-  /// How many more times to look for the nearest of many names. Each look costs a comparison with
-  /// all of them, and a broken file of 100,000 rules would ask 100,000 times.
+  /// How many more times to look for the nearest of many words. Each look costs a comparison with
+  /// all of them, and a broken file of 100,000 lines would ask 100,000 times.
   private var searchesLeft = 200
 
   init(source: FileSource, environment: [String: String]) {
@@ -98,7 +98,7 @@ struct ConfigurationReader {
     }
   }
 
-  /// The nearest of names that may be many.
+  /// The nearest of words that may be many.
   mutating func nearest(to word: String, among names: some Sequence<String>) -> String? {
     guard searchesLeft > 0 else { return nil }
     searchesLeft -= 1

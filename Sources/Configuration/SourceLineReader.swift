@@ -3,11 +3,17 @@ extension ConfigurationReader {
   /// An open `.if`.
   private struct Branch {
     let opening: SourceSpan
+    /// Whether the lines around it count.
+    let isReached: Bool
     /// Whether the lines of the present part count.
     var isActive: Bool
     /// Whether a part has counted already, so that no further one may.
     var isDecided: Bool
     var sawElse = false
+  }
+
+  private static func isActive(_ branches: [Branch]) -> Bool {
+    branches.last.map { $0.isReached && $0.isActive } ?? true
   }
 
   mutating func readLines(ofFile file: Int) {
@@ -60,7 +66,7 @@ extension ConfigurationReader {
       return nil
     }
     let isDirective = first == UInt8(ascii: ".")
-    guard isDirective || branches.allSatisfy(\.isActive) else { return nil }
+    guard isDirective || Self.isActive(branches) else { return nil }
     if let control = line.firstIndex(where: { $0 == 0 || $0 == 0x0d }) {
       let position = SourcePosition(
         file: file, line: number, column: control - line.startIndex + 1)
@@ -89,7 +95,7 @@ extension ConfigurationReader {
     guard let keyword = statement.next() else { return nil }
     guard isDirective else { return statement }
     if statement.isBroken { return nil }
-    let isActive = branches.allSatisfy(\.isActive)
+    let isActive = Self.isActive(branches)
     attempt { reader throws(Diagnostic) in
       try reader.directive(keyword, &statement, &branches, isActive: isActive)
     }
@@ -105,7 +111,8 @@ extension ConfigurationReader {
     case ".if":
       // Opened before it is evaluated: a condition that cannot be read needs its `.endif` too.
       branches.append(
-        Branch(opening: statement.span, isActive: false, isDecided: !isActive))
+        Branch(
+          opening: statement.span, isReached: isActive, isActive: false, isDecided: !isActive))
       try evaluate(&statement, for: &branches)
     case ".elif":
       guard branches.last?.sawElse == false else {

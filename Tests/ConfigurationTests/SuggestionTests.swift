@@ -21,5 +21,6 @@ struct SuggestionTests {
     #expect(Suggestion.nearest(to: "balanse", among: known) == "balance")
     #expect(Suggestion.nearest(to: "quux", among: known) == nil)
     #expect(Suggestion.nearest(to: "", among: known) == nil)
+    #expect(Suggestion.nearest(to: "bat", among: ["cat", "bar", "bad"]) == "bad")
   }
 }

@@ -94,7 +94,7 @@ extension ConfigurationReader {
       let known = OptionTables.bindNames
       throw span.error(
         "unknown option '\(option.text)' of 'bind'",
-        suggestion: Suggestion.nearest(to: option.text, among: known))
+        suggestion: nearest(to: option.text, among: known))
     }
     for _ in 0..<foreign.arguments { _ = try statement.require("an argument of '\(option.text)'") }
     try apply(foreign.meaning, to: option.text, span)

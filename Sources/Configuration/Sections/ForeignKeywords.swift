@@ -233,11 +233,11 @@ extension ConfigurationReader {
     }
   }
 
-  func unknownKeyword(
+  mutating func unknownKeyword(
     _ word: Word, _ place: String, among known: [String], _ statement: Statement
   ) -> Diagnostic {
     statement.span(of: word).error(
       "unknown keyword '\(word.text)' \(place)",
-      suggestion: Suggestion.nearest(to: word.text, among: known.sorted()))
+      suggestion: nearest(to: word.text, among: known))
   }
 }

@@ -140,9 +140,9 @@ extension ConfigurationReader {
   private func note(_ line: Statement, in draft: inout ProxyDraft) {
     let name = line.words.dropFirst().first?.text
     let keyword = line.words.first?.text ?? ""
-    switch Suggestion.nearest(to: keyword, among: ProxyKeyword.allCases.map(\.rawValue)) {
-    case ProxyKeyword.acl.rawValue: draft.settings.scope.addBroken(name)
-    case ProxyKeyword.server.rawValue: draft.brokenServers.add(name)
+    switch Suggestion.nearest(to: keyword, among: ["acl", "server"]) {
+    case "acl": draft.settings.scope.addBroken(name)
+    case "server": draft.brokenServers.add(name)
     default: break
     }
   }

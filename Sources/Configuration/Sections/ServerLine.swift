@@ -171,7 +171,7 @@ extension ConfigurationReader {
     guard let foreign = OptionTables.server[option.text] else {
       throw span.error(
         "unknown option '\(option.text)' of a server",
-        suggestion: Suggestion.nearest(to: option.text, among: OptionTables.serverNames.sorted()))
+        suggestion: nearest(to: option.text, among: OptionTables.serverNames))
     }
     if foreign.arguments == 1 {
       let value = try statement.require("an argument of '\(option.text)'")
