@@ -17,6 +17,12 @@ public import Synchronization
     unsafe pointer.pointee.load(ordering: .relaxed)
   }
 
+  /// The number as it is now, read before whatever is read after it.
+  @inlinable
+  public var latest: UInt64 {
+    unsafe pointer.pointee.load(ordering: .acquiring)
+  }
+
   @inlinable
   public func store(_ value: UInt64) {
     // Releasing, so that a writer's stores are seen in the order it made them.
@@ -41,7 +47,7 @@ public import Synchronization
   @inlinable
   @discardableResult
   public func fetchAdd(_ amount: UInt64) -> UInt64 {
-    unsafe pointer.pointee.wrappingAdd(amount, ordering: .relaxed).oldValue
+    unsafe pointer.pointee.wrappingAdd(amount, ordering: .acquiringAndReleasing).oldValue
   }
 
   /// Subtracts, for a cell that many write, and never below zero.

@@ -183,4 +183,6 @@
   case ready = 2
   /// Accepts no more, and finishes what it carries.
   case draining = 3
+  /// The worker has died, and its shares are being taken out of the gauges.
+  case dead = 4
 }

@@ -59,8 +59,7 @@ public struct SlotDirectory: Sendable {
   /// Reads what the ledger has.
   public init(_ ledger: SharedLedger) {
     used = min(
-      Int(truncatingIfNeeded: ledger.cell(at: Layout.header + 32).value),
-      SharedLedger.slotCapacity)
+      Int(clamping: ledger.cell(at: Layout.header + 32).value), SharedLedger.slotCapacity)
     slots.reserveCapacity(used)
     for slot in 0..<used {
       let entry = Layout.directoryEntry(slot: slot)

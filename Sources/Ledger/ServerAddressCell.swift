@@ -8,7 +8,7 @@ extension GaugeBlock {
   /// successor writes, and the configuration's address stands meanwhile.
   public var address: Endpoint? {
     for _ in 0..<10_000 {
-      let version = self[.addressVersion].value
+      let version = self[.addressVersion].latest
       if version == 0 { return nil }
       guard version & 1 == 0 else { continue }
       let high = self[.addressHigh].value

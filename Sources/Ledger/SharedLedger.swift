@@ -67,7 +67,7 @@ import Synchronization
 
   /// Lanes above this were never touched.
   public var lanesEverUsed: Int {
-    min(Int(truncatingIfNeeded: cell(at: Layout.header + 24).value), Self.laneCapacity)
+    min(Int(clamping: cell(at: Layout.header + 24).value), Self.laneCapacity)
   }
 
   /// Takes a free lane for a worker to be, or none when all are taken. Only the master calls it.

@@ -106,38 +106,43 @@
   /// Counts one event in the second `second` of the monotonic clock.
   ///
   /// A cell holds the second in its upper half and the count in its lower one, so that one exchange
-  /// changes both.
+  /// changes both. A worker reads the clock once a lap: where another has begun a new second
+  /// already, the event counts for that one.
   @inlinable
   public func count(second: UInt32) {
     while true {
       let seen = now.value
       let seenSecond = UInt32(truncatingIfNeeded: seen >> 32)
-      if seenSecond == second {
-        if now.exchange(seen, for: seen &+ 1) {
-          maximum.raise(to: UInt64(UInt32(truncatingIfNeeded: seen &+ 1)))
-          return
-        }
-      } else if now.exchange(seen, for: UInt64(second) << 32 | 1) {
+      if Self.isLater(second, than: seenSecond) {
+        guard now.exchange(seen, for: UInt64(second) << 32 | 1) else { continue }
         before.store(seen)
-        maximum.raise(to: 1)
-        return
+        return maximum.raise(to: 1)
+      }
+      if now.exchange(seen, for: seen &+ 1) {
+        return maximum.raise(to: (seen &+ 1) & 0xffff_ffff)
       }
     }
   }
 
-  /// Events a second, at `milliseconds` into the second `second`.
+  /// Events a second, at `milliseconds` into the second `second`; for whoever's clock is behind, at
+  /// the beginning of the second that has begun meanwhile.
   public func rate(second: UInt32, milliseconds: UInt64) -> UInt64 {
-    let seen = now.value
+    let seen = now.latest
+    let seenSecond = UInt32(truncatingIfNeeded: seen >> 32)
     let current = seen & 0xffff_ffff
-    if seen >> 32 == UInt64(second) {
-      let last = before.value
-      let previous = last >> 32 == UInt64(second &- 1) ? last & 0xffff_ffff : 0
-      return current + previous * (1000 - min(milliseconds, 1000)) / 1000
+    if Self.isLater(second, than: seenSecond) {
+      return seenSecond == second &- 1 ? current * (1000 - min(milliseconds, 1000)) / 1000 : 0
     }
-    if seen >> 32 == UInt64(second &- 1) {
-      return current * (1000 - min(milliseconds, 1000)) / 1000
-    }
-    return 0
+    let last = before.value
+    let previous = last >> 32 == UInt64(seenSecond &- 1) ? last & 0xffff_ffff : 0
+    let elapsed = seenSecond == second ? min(milliseconds, 1000) : 0
+    return current + previous * (1000 - elapsed) / 1000
+  }
+
+  /// Seconds are told apart though their number wraps.
+  @inlinable
+  static func isLater(_ second: UInt32, than other: UInt32) -> Bool {
+    Int32(truncatingIfNeeded: second &- other) > 0
   }
 }
 
@@ -160,42 +165,69 @@ extension GaugeBlock {
 
 extension SharedLedger {
   /// Takes a dead worker's shares out of the gauges and frees its lane. Only the master calls it,
-  /// once it has reaped the worker.
-  public func settle(lane index: Int, slots: Int) {
-    let lane = lane(index)
+  /// once it has reaped the worker. Whoever waited for the places that the dead one held has to be
+  /// woken after it.
+  ///
+  /// A master may die at this itself: its successor calls it again.
+  ///
+  /// - Returns: false when a living worker was in the middle of changing the very gauge that the
+  ///   dead one was changing, and stayed there: then it is to be called again.
+  @discardableResult
+  public func settle(lane index: Int, slots: Int) -> Bool {
+    lane(index)[.state].store(LaneState.dead.rawValue)
+    guard settleIntent(of: index) else { return false }
     for slot in 0..<min(slots, Self.slotCapacity) {
       let own = counters(slot: slot, lane: index)
-      settle(own[.currentShare], gauges(of: slot)[.current])
-      settle(own[.queuedShare], gauges(of: slot)[.queued])
+      settle(own[.currentShare], gauges(of: slot)[.current], slot: slot, lane: index)
+      settle(own[.queuedShare], gauges(of: slot)[.queued], slot: slot, lane: index)
       own[.oldestTicket].store(0)
     }
-    let interrupted = lane[.intent].value
-    lane[.intent].store(0)
-    lane[.isAsleep].store(0)
-    lane[.state].store(LaneState.free.rawValue)
+    lane(index)[.isAsleep].store(0)
+    lane(index)[.state].store(LaneState.free.rawValue)
+    return true
+  }
+
+  /// Makes exact what the dead one, or a master that was settling its shares, was about to change.
+  private func settleIntent(of index: Int) -> Bool {
+    let intent = lane(index)[.intent]
+    let interrupted = intent.value
     if interrupted > 0, interrupted <= UInt64(Self.slotCapacity) {
       let slot = Int(interrupted - 1)
-      reconcile(gauges(of: slot)[.current], .currentShare, slot: slot)
-      reconcile(gauges(of: slot)[.queued], .queuedShare, slot: slot)
+      guard reconcile(gauges(of: slot)[.current], .currentShare, slot: slot),
+        reconcile(gauges(of: slot)[.queued], .queuedShare, slot: slot)
+      else { return false }
     }
+    intent.store(0)
+    return true
   }
 
-  private func settle(_ share: Cell, _ gauge: Cell) {
+  private func settle(_ share: Cell, _ gauge: Cell, slot: Int, lane index: Int) {
     let count = share.value
     guard count > 0 else { return }
+    lane(index)[.intent].store(UInt64(slot + 1))
     share.store(0)
     gauge.fetchSubtract(count)
+    lane(index)[.intent].store(0)
   }
 
-  /// Sets a gauge to the sum of its shares, at a moment when no worker is about to change it.
-  private func reconcile(_ gauge: Cell, _ share: Counter, slot: Int) {
+  /// Sets a gauge to the sum of its shares, at a moment when no living worker is about to change it.
+  ///
+  /// - Returns: whether there was such a moment.
+  private func reconcile(_ gauge: Cell, _ share: Counter, slot: Int) -> Bool {
     for _ in 0..<10_000 {
-      let seen = gauge.value
+      let seen = gauge.latest
       let sum = total(share, slot: slot)
-      let isBusy = (0..<lanesEverUsed).contains { lane($0)[.intent].value == UInt64(slot + 1) }
-      if !isBusy, total(share, slot: slot) == sum, gauge.value == seen {
-        if seen == sum || gauge.exchange(seen, for: sum) { return }
+      if !isBeingChanged(slot), total(share, slot: slot) == sum {
+        if gauge.exchange(seen, for: sum) { return true }
       }
+    }
+    return false
+  }
+
+  private func isBeingChanged(_ slot: Int) -> Bool {
+    (0..<lanesEverUsed).contains { index in
+      lane(index)[.intent].latest == UInt64(slot + 1)
+        && lane(index)[.state].value != LaneState.dead.rawValue
     }
   }
 }

@@ -95,17 +95,21 @@ extension Descriptor {
 
 // MARK: - Accepting
 
+/// Dead connections that one call passes over; level-triggered readiness tells of the rest.
+private let mostDeadConnections = 64
+
 extension Descriptor {
   /// Accepts a connection; its peer's address lands in `peer`.
   ///
-  /// Connections that died in the queue are passed over.
+  /// Connections that died in the queue are passed over, some at a time.
   ///
   /// - Throws: `EMFILE` and its like (`Errno.isExhaustion`): the connection stays in the queue.
   /// - SeeAlso: accept4(2).
   public borrowing func accept(peer: inout Endpoint) throws(Errno) -> Descriptor? {
     var address = KernelAddress()
     let number = number
-    while true {
+    // Bounded, since what is no listening socket answers `EOPNOTSUPP` for ever.
+    for _ in 0..<mostDeadConnections {
       let result = unsafe address.withMutablePointer { unsafe clinux_accept(number, $0, $1) }
       if result >= 0 {
         peer = address.endpoint
@@ -120,6 +124,7 @@ extension Descriptor {
       default: throw Errno(-result)
       }
     }
+    return nil
   }
 
   /// The local end: where the client meant to go.
