@@ -39,6 +39,8 @@ extension ConnectionTable {
       entry.slot.leave()
       frontend.slot.leave()
       context.tables.process.leave()
+      // Another worker may have found no place while these were taken for nobody.
+      context.wakePaused(frontend.slot)
     }
 
     var peer = Endpoint.none

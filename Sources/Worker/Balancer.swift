@@ -21,6 +21,8 @@ struct Balancer: ~Copyable {
     var epoch: UInt64 = .max
     /// Turns of the servers in one cycle; numbers within the backend.
     var turns: [UInt16] = []
+    /// Which servers have turns.
+    var hasTurns: [Bool] = []
   }
 
   private var derived: [Derived]
@@ -51,7 +53,7 @@ struct Balancer: ~Copyable {
       let turn = Int(Hashing.source(client) % UInt32(turns.count))
       return only(first + Int(turns[turn]), tables)
     case .random(let draws):
-      return drawn(draws, turns, first, avoided, tables)
+      return drawn(index, draws, turns, first, avoided, tables)
     }
   }
 
@@ -76,12 +78,13 @@ struct Balancer: ~Copyable {
   ) -> Choice {
     let position = tables.backends[backend].slot.shared[.schedulePosition].fetchAdd(1)
     let turn = Int(position % UInt64(turns.count))
-    return nextWithPlace(from: turn, turns, first, avoided, tables)
+    return nextWithPlace(backend, from: turn, turns, first, avoided, tables)
   }
 
   /// The first server with a place, from a turn on; the avoided one only when no other has.
   private func nextWithPlace(
-    from turn: Int, _ turns: [UInt16], _ first: Int, _ avoided: Int, _ tables: borrowing Tables
+    _ backend: Int, from turn: Int, _ turns: [UInt16], _ first: Int, _ avoided: Int,
+    _ tables: borrowing Tables
   ) -> Choice {
     var place = turn
     for _ in turns.indices {
@@ -90,7 +93,7 @@ struct Balancer: ~Copyable {
       if server == avoided { continue }
       if case .server = only(server, tables) { return .server(server) }
     }
-    if avoided >= 0, turns.contains(UInt16(avoided - first)),
+    if avoided >= 0, derived[backend].hasTurns[avoided - first],
       case .server = only(avoided, tables)
     {
       return .server(avoided)
@@ -119,7 +122,9 @@ struct Balancer: ~Copyable {
         }
         let current = shared[.current].value
         guard current < tables.limit(ofServer: server) else { continue }
-        let load = (current + shared[.queued].value + 1, max(1, shared[.weight].value))
+        let busy = current + shared[.queued].value
+        // As in the reference, who is idle comes before all others whatever the weights.
+        let load = (busy == 0 ? 0 : busy + 1, max(1, shared[.weight].value))
         if best < 0 || load.0 * bestLoad.weight < bestLoad.connections * load.1 {
           best = server
           bestLoad = load
@@ -128,7 +133,7 @@ struct Balancer: ~Copyable {
       guard best >= 0 else { break }
       if case .server = only(best, tables) { return .server(best) }
     }
-    return nextWithPlace(from: start % turns.count, turns, first, avoided, tables)
+    return nextWithPlace(backend, from: start % turns.count, turns, first, avoided, tables)
   }
 
   private func firstWithPlace(
@@ -138,12 +143,13 @@ struct Balancer: ~Copyable {
     where isCandidate(server, backend, tables) && server != avoided {
       if case .server = only(server, tables) { return .server(server) }
     }
-    return nextWithPlace(from: 0, turns, first, avoided, tables)
+    return nextWithPlace(backend, from: 0, turns, first, avoided, tables)
   }
 
   /// The least loaded of some drawn by lot, weights counting.
   private mutating func drawn(
-    _ draws: Int, _ turns: [UInt16], _ first: Int, _ avoided: Int, _ tables: borrowing Tables
+    _ backend: Int, _ draws: Int, _ turns: [UInt16], _ first: Int, _ avoided: Int,
+    _ tables: borrowing Tables
   ) -> Choice {
     var best = -1
     var bestLoad: (connections: UInt64, weight: UInt64) = (0, 1)
@@ -159,7 +165,7 @@ struct Balancer: ~Copyable {
     }
     if best >= 0, case .server = only(best, tables) { return .server(best) }
     return nextWithPlace(
-      from: Int(draw() % UInt64(turns.count)), turns, first, avoided, tables)
+      backend, from: Int(draw() % UInt64(turns.count)), turns, first, avoided, tables)
   }
 
   /// xorshift64*: for spreading load, not for secrets.
@@ -174,8 +180,16 @@ struct Balancer: ~Copyable {
 
   /// Whether the schedule of the backend, as it stands, has the server.
   private func isCandidate(_ server: Int, _ backend: Int, _ tables: borrowing Tables) -> Bool {
-    let number = UInt16(server - tables.backends[backend].servers.lowerBound)
-    return Self.isUsable(server, tables) && derived[backend].turns.contains(number)
+    let number = server - tables.backends[backend].servers.lowerBound
+    return derived[backend].hasTurns[number] && Self.isUsable(server, tables)
+  }
+
+  /// Whether the server may take one of those who wait for any: it must have turns, which a backup
+  /// has not while an active server can be used.
+  mutating func takesWaiting(_ server: Int, _ tables: borrowing Tables) -> Bool {
+    let backend = tables.servers[server].backend
+    refresh(backend, tables)
+    return isCandidate(server, backend, tables)
   }
 
   static func isUsable(_ server: Int, _ tables: borrowing Tables) -> Bool {
@@ -203,6 +217,7 @@ struct Balancer: ~Copyable {
         if !backend.allBackups { break }
       }
     }
+    derived[index].hasTurns = weights.map { $0 > 0 }
     derived[index].turns =
       weights.allSatisfy { $0 == 0 } ? [] : WeightedSchedule(weights: weights).turns
     derived[index].epoch = epoch

@@ -41,6 +41,9 @@ struct BufferPool: ~Copyable {
     self.free = free
   }
 
+  /// Buffers that are out.
+  var inUse: Int { freshSmall - freeSmall + freshLarge - freeLarge }
+
   /// A small buffer, or none when all are in use.
   mutating func take() -> Buffer {
     if freeSmall > 0 {

@@ -119,17 +119,6 @@ struct Channel: ~Copyable {
     return .anotherTurn
   }
 
-  /// Delivers what is under way, and nothing else: for when the source is gone.
-  mutating func flush(
-    to sink: borrowing Descriptor, _ sinkSide: inout Side, with engine: inout RelayEngine
-  ) -> Need {
-    while inFlight > 0 {
-      guard sinkSide.canWrite else { return .writableSink }
-      if let need = drain(to: sink, &sinkSide, with: &engine) { return need }
-    }
-    return .nothing
-  }
-
   /// Receives one portion and sends it on. What the sink does not take stays in the buffer, which
   /// then is the channel's, and the worker takes another.
   private mutating func copy(

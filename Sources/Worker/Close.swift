@@ -1,5 +1,6 @@
 import Ledger
 import Linux
+import Synchronization
 import Wire
 
 // The last stage: reason ► ledger ► log ► place freed.
@@ -108,7 +109,6 @@ extension Connection {
     context.gavePlacesBack = true
     let frontend = context.tables.frontends[Int(self.frontend)].slot
     context.wakePaused(frontend)
-    context.wakePaused(context.tables.process)
   }
 
   private mutating func releaseInspection(_ context: inout WorkerContext) {
@@ -154,8 +154,15 @@ extension Connection {
 }
 
 extension WorkerContext {
-  /// Rings for workers that rest since this slot was full.
-  borrowing func wakePaused(_ slot: Slot) {
+  /// Rings for workers that rest since this frontend, or the process, was full.
+  borrowing func wakePaused(_ frontend: Slot) {
+    // Either they see the place that was given back, or they are seen here: see WaitQueues.append.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    wake(frontend)
+    wake(tables.process)
+  }
+
+  private borrowing func wake(_ slot: Slot) {
     guard slot.shared[.queued].value > 0 else { return }
     for lane in 0..<ledger.lanesEverUsed where lane != self.lane {
       if ledger.counters(slot: slot.number, lane: lane)[.queuedShare].value > 0 {

@@ -109,8 +109,8 @@ struct Connection: ~Copyable {
   var marks = Marks()
   /// Why it is being reset.
   var broken = CloseReason.clientAborted
-  /// What a reset still waited for when it last looked, in bytes.
-  var owedBefore = 0
+  /// What the other end had acknowledged when a reset last looked, in bytes.
+  var settledBefore: UInt64 = 0
 
   /// The place in the queue, and who comes behind: index plus one, 0 for nobody.
   var ticket: UInt64 = 0

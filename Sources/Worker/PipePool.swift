@@ -9,14 +9,16 @@ struct PipePool: ~Copyable {
   static let leastUsefulSize = 64 * 1024
   /// Pipes kept for reuse; more are closed.
   static let keptCount = 64
+  static let longestAbstinence = 256
 
   private var kept = PipeStack(capacity: PipePool.keptCount)
   /// Pipes that are out.
   private(set) var lent = 0
   private let limit: Int
   private let size: Int
-  /// Set when the kernel refused a useful pipe: until one comes back nothing is asked for.
-  private var isExhausted = false
+  /// How many more asks go without one since the kernel refused a useful pipe: it would refuse the
+  /// next ones too, at the cost of four calls each.
+  private var abstinence = 0
 
   var keptNow: Int { kept.count }
 
@@ -35,25 +37,27 @@ struct PipePool: ~Copyable {
       lent += 1
       return pipe
     }
-    guard !isExhausted else { return nil }
-    do throws(Errno) {
-      let pipe = try Pipe(size: size)
-      guard pipe.nominalSize >= min(Self.leastUsefulSize, size) else {
-        isExhausted = true
-        return nil
-      }
-      lent += 1
-      return pipe
-    } catch {
-      isExhausted = true
+    guard abstinence == 0 else {
+      abstinence -= 1
       return nil
     }
+    do throws(Errno) {
+      let pipe = try Pipe(size: size)
+      if pipe.nominalSize >= min(Self.leastUsefulSize, size) {
+        lent += 1
+        return pipe
+      }
+    } catch {
+      // Descriptors have run out, as room in pipes has otherwise.
+    }
+    abstinence = Self.longestAbstinence
+    return nil
   }
 
   /// Takes a pipe back; `isEmpty` says whether every byte that went in has come out.
   mutating func give(back pipe: consuming Pipe, isEmpty: Bool) {
     lent -= 1
-    isExhausted = false
+    abstinence = 0
     guard isEmpty, !kept.isFull else { return }
     assert(pipe.bytesInside() == 0, "a pooled pipe holds bytes")
     kept.push(pipe)

@@ -97,42 +97,46 @@ extension Connection {
 
   /// Delivers what is owed, waits until the kernel has delivered it too, and resets.
   ///
-  /// SO_LINGER of zero throws away what the other side has not acknowledged, so its queue must be
-  /// empty first, or patience be over.
+  /// What the broken end had sent may still lie in its socket: it is read to its end, since who
+  /// answers without reading on, and closes, answers all the same. SO_LINGER of zero throws away
+  /// what the other side has not acknowledged, so its queue must be empty first, or patience be over.
   mutating func settleReset(_ context: inout WorkerContext) -> Step {
-    let (need, unacknowledged) = flush(&context.engine)
-    guard need == .nothing || need == .writableSink else { return .close(broken) }
-    let owed = unacknowledged + (broken == .clientAborted ? upload.inFlight : download.inFlight)
-    if owed == 0 { return .close(broken) }
-    if owed != owedBefore {
-      owedBefore = owed
+    let (need, unacknowledged) = deliver(&context.engine)
+    account(&context)
+    let delivered = broken == .clientAborted ? upload.delivered : download.delivered
+    let settled = delivered &- UInt64(unacknowledged)
+    if settled != settledBefore {
+      settledBefore = settled
       deadline = context.now + Self.resetPatience
     }
-    return context.now >= deadline ? .close(broken) : .wait
+    if context.now >= deadline { return .close(broken) }
+    switch need {
+    case .sinkFailed: return .close(broken)
+    case .nothing, .sourceFailed: return unacknowledged == 0 ? .close(broken) : .wait
+    case .anotherTurn: return .again
+    case .readableSource, .writableSink: return .wait
+    }
   }
 
   /// Gives the end that is left what it takes, and says what its kernel has not acknowledged.
-  private mutating func flush(_ engine: inout RelayEngine) -> (Channel.Need, unacknowledged: Int) {
-    broken == .clientAborted ? flushUpload(&engine) : flushDownload(&engine)
-  }
-
-  private mutating func flushUpload(_ engine: inout RelayEngine) -> (Channel.Need, Int) {
-    switch server {
-    case .none: return (.nothing, 0)
-    case .some(let server):
-      return (
-        upload.flush(to: server, &serverSide, with: &engine), server.bytesUnacknowledged()
-      )
-    }
-  }
-
-  private mutating func flushDownload(_ engine: inout RelayEngine) -> (Channel.Need, Int) {
+  private mutating func deliver(
+    _ engine: inout RelayEngine
+  ) -> (Channel.Need, unacknowledged: Int) {
     switch client {
-    case .none: return (.nothing, 0)
+    case .none: preconditionFailure("relaying without a client")
     case .some(let client):
-      return (
-        download.flush(to: client, &clientSide, with: &engine), client.bytesUnacknowledged()
-      )
+      switch server {
+      case .none: preconditionFailure("relaying without a server")
+      case .some(let server):
+        if broken == .clientAborted {
+          let need = upload.pump(
+            from: client, &clientSide, to: server, &serverSide, with: &engine, closing: true)
+          return (need, server.bytesUnacknowledged())
+        }
+        let need = download.pump(
+          from: server, &serverSide, to: client, &clientSide, with: &engine, closing: true)
+        return (need, client.bytesUnacknowledged())
+      }
     }
   }
 }

@@ -153,7 +153,9 @@ public struct WorkerProcess: ~Copyable {
   private mutating func loop() throws(Errno) {
     let lane = context.ledger.lane(context.lane)
     while !isFinished {
-      let wait = serveQueues() || !ready.isEmpty ? 0 : timers.wait(at: context.now) ?? -1
+      let hasMore = serveQueues()
+      if context.gavePlacesBack { resumeListeners() }
+      let wait = hasMore || !ready.isEmpty ? 0 : timers.wait(at: context.now) ?? -1
       lane[.isAsleep].store(1)
       let count = try epoll.wait(milliseconds: wait)
       lane[.isAsleep].store(0)
@@ -162,7 +164,6 @@ public struct WorkerProcess: ~Copyable {
       for index in 0..<count { dispatch(epoll[index]) }
       takeTurns()
       fireTimers()
-      if context.gavePlacesBack { resumeListeners() }
     }
   }
 
@@ -351,10 +352,13 @@ public struct WorkerProcess: ~Copyable {
       context.tables.frontends[frontend].slot.beginToWait()
       // What was given back meanwhile rang for nobody: look again at the end of the lap.
       context.gavePlacesBack = true
-    case .exhaustion, .sessionRate:
-      timers.set(resumeTimer, to: context.now + Self.exhaustionPause)
+    case .exhaustion, .sessionRate: rearmResumption()
     case .none: break
     }
+  }
+
+  private mutating func rearmResumption() {
+    timers.set(resumeTimer, to: context.now + Self.exhaustionPause)
   }
 
   /// Takes up accepting again where it rests; a limit that still holds makes it rest again.
@@ -369,7 +373,11 @@ public struct WorkerProcess: ~Copyable {
         process.shared[.current].value >= context.tables.processLimit
         || frontend.slot.shared[.current].value >= frontend.limit
         || entry.slot.shared[.current].value >= entry.limit
-      if isFull { continue }
+      if isFull {
+        // Who rests for want of descriptors is told by nobody that a place became free.
+        if entry.pause == .exhaustion || entry.pause == .sessionRate { rearmResumption() }
+        continue
+      }
       endPause(index)
       do throws(Errno) {
         try watch(listener: index)
@@ -459,7 +467,8 @@ public struct WorkerProcess: ~Copyable {
       let entry = context.tables.servers[server]
       let mayServe =
         next.isWanted
-        ? Balancer.isReachable(server, context.tables) : Balancer.isUsable(server, context.tables)
+        ? Balancer.isReachable(server, context.tables)
+        : context.balancer.takesWaiting(server, context.tables)
       guard mayServe, entry.slot.shared[.current].value < limit else { return }
       guard next.lane == context.lane else { return context.doorbells.ring(lane: next.lane) }
       let queue = context.queues.queue(backend: backend, wanted: next.isWanted ? server : -1)
