@@ -163,27 +163,30 @@ extension ConfigurationReader {
   /// Checks that speak a protocol keep traffic off servers that merely accept connections, such
   /// as databases' replicas. To fall back to less would send it there.
   private mutating func refuseChecks(_ draft: ProxyDraft) {
+    let settings = draft.settings
     let checked = draft.servers.filter { $0.check != nil }
-    guard let first = checked.first else {
-      for step in draft.settings.checkSteps where draft.kind != .defaults {
-        log.warn(step, "no server is checked, and the step is ignored")
-      }
-      return
-    }
+    guard let first = checked.first else { return }
     let servers =
       checked.count == 1
       ? "server '\(first.name)'" : "\(checked.count) servers, first '\(first.name)',"
+    let rest = "which checks \(servers) of \(draft.title), is not supported in this version"
     let hint = "a plain connection would let traffic to servers that this check keeps it from"
-    if let method = draft.settings.checkMethod {
-      log.error(
-        method.span,
-        "'option \(method.option)', which checks \(servers) of \(draft.title), "
-          + "is not supported in this version", hints: [hint])
-    } else if let step = draft.settings.checkSteps.first {
-      log.error(
-        step,
-        "this step of 'tcp-check', which checks \(servers) of \(draft.title), "
-          + "is not supported in this version", hints: [hint])
+    switch settings.checkMethod {
+    case .connection:
+      // Without their option such lines do nothing in the reference either.
+      for step in settings.checkSteps {
+        log.warn(step, "'tcp-check' without 'option tcp-check' is ignored")
+      }
+    case .steps:
+      if let step = settings.checkSteps.first {
+        log.error(step, "this step of 'tcp-check', \(rest)", hints: [hint])
+      }
+    case .protocolCheck(let option, let span):
+      log.error(span, "'option \(option)', \(rest)", hints: [hint])
+      return
+    }
+    for line in settings.httpChecks {
+      log.warn(line, "'http-check' without 'option httpchk' is ignored")
     }
   }
 

@@ -82,7 +82,6 @@ struct ConditionTests {
       ("req_len", .requestLength),
       ("req_proto_http", .protocolHTTP), ("req.payload(1,2)", .payload(offset: 1, length: 2)),
       ("payload(3,0)", .payload(offset: 3, length: 0)),
-      ("payload(4)", .payload(offset: 4, length: 0)),
     ])
   func fetches(name: String, fetch: SampleExpression.Fetch) {
     let frontend = frontend("acl c \(name) -m found")

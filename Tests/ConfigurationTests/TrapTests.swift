@@ -185,6 +185,21 @@ struct TrapTests {
     #expect(try read(text).backends[0].servers.count == 1)
   }
 
+  @Test("lines about checks that no option asks for do nothing, and say so")
+  func checksWithoutOption() throws {
+    let lines =
+      "\n tcp-check send PING\n http-check expect status 200\n server s 192.0.2.1:1 check\n"
+    let result = load(Self.timeouts + "backend b" + lines)
+    #expect(result.configuration?.backends[0].servers[0].check == HealthCheck())
+    #expect(
+      result.warnings == [
+        "'tcp-check' without 'option tcp-check' is ignored",
+        "'http-check' without 'option httpchk' is ignored",
+      ])
+    // In defaults they are for whoever asks.
+    #expect(load(Self.timeouts + " http-check expect status 200\nbackend b\n").diagnostics.isEmpty)
+  }
+
   @Test("lines of more than 64 words")
   func manyWords() throws {
     let names = (1...1000).map { "h\($0).example.com" }

@@ -45,7 +45,7 @@ extension ConfigurationReader {
     let word = try statement.require("the name of an option")
     let span = statement.span(of: word)
     if Self.protocolChecks.contains(word.text) {
-      draft.settings.checkMethod = isOn ? CheckMethod(option: word.text, span: span) : nil
+      draft.settings.checkMethod = isOn ? .protocolCheck(option: word.text, span) : .connection
       return statement.skipAll()
     }
     guard let option = Option(rawValue: word.text) else {
@@ -84,7 +84,7 @@ extension ConfigurationReader {
     case .logHealthChecks: settings.logsHealthChecks = isOn
     case .noLinger: settings.noLinger = isOn
     case .socketStats: settings.socketStats = isOn
-    case .tcpCheck: settings.checkMethod = nil
+    case .tcpCheck: settings.checkMethod = isOn ? .steps : .connection
     case .clientKeepalive: settings.clientKeepalive.isEnabled = isOn
     case .serverKeepalive: settings.serverKeepalive.isEnabled = isOn
     case .keepalive:

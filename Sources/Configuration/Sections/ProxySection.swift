@@ -215,6 +215,7 @@ extension ConfigurationReader {
       note(statement, in: &draft)
       throw unknownKeyword(word, "in \(sectionTitle(draft))", among: known, statement)
     }
+    if word.text == "http-check" { draft.settings.httpChecks.append(statement.span) }
     if case .needsHTTP = meaning {
       draft.settings.rewritesHTTP = draft.settings.rewritesHTTP ?? statement.span
       // `defaults` serve http sections too; what of it matters is said where it matters.

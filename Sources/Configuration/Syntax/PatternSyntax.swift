@@ -31,10 +31,16 @@ extension ConfigurationReader {
     for file in flags.files {
       try addPatterns(of: file, isMap: flags.filesAreMaps, to: &patterns, statement)
     }
+    if !patterns.needsPatterns, let word = statement.peek {
+      log.warn(
+        statement.span(of: word), "patterns are ignored: there is nothing to compare them with",
+        hints: ["'-m \(Self.name(of: match))' takes none"])
+      statement.skipAll()
+    }
     while let word = statement.next() {
       try Self.add(word, to: &patterns, statement.span(of: word))
     }
-    try warnOfMissingPatterns(patterns, flags.files.isEmpty, word, statement)
+    warnOfMissingPatterns(patterns, flags.files.isEmpty, word, statement)
     return Criterion(
       sample: sample, match: match, ignoresCase: flags.ignoresCase, patterns: patterns.patterns,
       position: statement.span(of: word).position)
@@ -46,7 +52,7 @@ extension ConfigurationReader {
 
   private mutating func warnOfMissingPatterns(
     _ patterns: PatternList, _ hasNoFile: Bool, _ word: Word, _ statement: Statement
-  ) throws(Diagnostic) {
+  ) {
     guard patterns.isEmpty, patterns.needsPatterns, hasNoFile else { return }
     log.warn(
       statement.span(of: word), "'\(word.text)' is compared with nothing and never matches",
@@ -197,8 +203,7 @@ struct PatternList {
 
   mutating func add(_ text: String) throws(Failure) {
     switch match {
-    case .found, .boolean:
-      throw Failure("there is nothing to compare with", hint: "expected no pattern")
+    case .found, .boolean: break
     case .integer, .length: try addInteger(text)
     case .address: networks.append(try Self.network(text))
     case .binary: binaries.append(try Self.binary(text))

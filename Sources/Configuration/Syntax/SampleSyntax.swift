@@ -23,7 +23,7 @@ enum SampleType: String {
     switch match {
     case .found: true
     case .boolean: self == .boolean || self == .integer
-    case .integer: self != .binary
+    case .integer: self != .binary && self != .address
     case .address: self == .address || self == .integer
     // Numbers and addresses are compared as they are written.
     case .string, .begin, .end, .substring, .domain, .directory, .regularExpression, .length:
@@ -151,13 +151,13 @@ extension ConfigurationReader {
       return fetch
     }
     let numbers = (arguments ?? []).compactMap { $0.isDecimal ? Int($0) : nil }
-    guard let arguments, numbers.count == arguments.count, 1...2 ~= numbers.count else {
+    guard let arguments, numbers.count == arguments.count, numbers.count == 2 else {
       throw span.error("'\(name)' takes an offset and a length", hint: "expected \(name)(0,7)")
     }
     guard numbers.allSatisfy({ $0 <= 1 << 20 }) else {
       throw span.error("'\(name)' cannot look that far", hint: "expected at most 1048576")
     }
-    return .payload(offset: numbers[0], length: numbers.count == 2 ? numbers[1] : 0)
+    return .payload(offset: numbers[0], length: numbers[1])
   }
 
   static func unknownFetch(_ name: String, _ span: SourceSpan) -> Diagnostic {
