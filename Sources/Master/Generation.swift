@@ -59,7 +59,7 @@ struct GenerationLoader: ~Copyable {
     var diagnostics = result.diagnostics
     let findings = examine(result, &diagnostics, strictly: strictly)
     if strictly { tell(diagnostics, in: result.snapshot) }
-    guard let findings, !strictly || !isRefused(diagnostics) else { throw Refusal() }
+    guard let findings, !strictly || !isRefused(diagnostics, findings) else { throw Refusal() }
     return generation(findings, result.snapshot, strictly: strictly)
   }
 
@@ -93,8 +93,9 @@ struct GenerationLoader: ~Copyable {
   }
 
   private func tell(_ diagnostics: [Diagnostic], in snapshot: ConfigurationSnapshot) {
+    var renderer = DiagnosticRenderer(snapshot)
     for diagnostic in diagnostics {
-      let text = diagnostic.rendered(in: snapshot)
+      let text = renderer.render(diagnostic)
       switch diagnostic.severity {
       case .notice: log.notice(text)
       case .warning: log.warning(text)
@@ -103,11 +104,13 @@ struct GenerationLoader: ~Copyable {
     }
   }
 
-  private func isRefused(_ diagnostics: [Diagnostic]) -> Bool {
+  private func isRefused(_ diagnostics: [Diagnostic], _ findings: Findings) -> Bool {
     if diagnostics.contains(where: { $0.severity == .error }) { return true }
-    guard arguments.warningsAreErrors, diagnostics.contains(where: { $0.severity == .warning })
-    else { return false }
-    log.alert("there are warnings, and -dW takes them for errors")
+    let isStrict =
+      arguments.warningsAreErrors || findings.configuration.global.warningsAreErrors
+    guard isStrict, diagnostics.contains(where: { $0.severity == .warning }) else { return false }
+    let who = arguments.warningsAreErrors ? "-dW" : "'zero-warning'"
+    log.alert("there are warnings, and \(who) takes them for errors")
     return true
   }
 

@@ -104,6 +104,13 @@ def test_dw_makes_warnings_fatal(file):
     assert sluice_command("-c", "-dW", "-f", warned).returncode == 1
 
 
+def test_zero_warning_in_the_file_does_the_same(file):
+    warned = file("global\n    zero-warning\nlisten a\n    bind 127.0.0.1:1\n    server s 127.0.0.1:2\n")
+    refused = sluice_command("-c", "-f", warned)
+    assert refused.returncode == 1
+    assert "zero-warning" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "condition, status",
     [

@@ -1,14 +1,16 @@
 /// Renders many diagnostics: finds their lines without going through the file for each.
-struct DiagnosticRenderer {
+public struct DiagnosticRenderer {
   private let snapshot: ConfigurationSnapshot
   /// By file: where its lines begin.
   private var lines: [Int: [ArraySlice<UInt8>]] = [:]
 
-  init(_ snapshot: ConfigurationSnapshot) {
+  /// Renders diagnostics whose positions point into `snapshot`.
+  public init(_ snapshot: ConfigurationSnapshot) {
     self.snapshot = snapshot
   }
 
-  mutating func render(_ diagnostic: Diagnostic) -> String {
+  /// The diagnostic as an operator reads it; see ``Diagnostic/rendered(in:)``.
+  public mutating func render(_ diagnostic: Diagnostic) -> String {
     diagnostic.rendered(in: snapshot, line: diagnostic.position.flatMap { line(at: $0) })
   }
 
