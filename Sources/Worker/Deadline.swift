@@ -21,7 +21,7 @@ extension Connection {
     case .resetting: return min(deadline, context.now + Self.resetInterval)
     case .relaying:
       let due = min(clientDue(context), serverDue(context))
-      return needsKeepalive(context) ? min(due, connected + Self.keepaliveDelay) : due
+      return needsKeepalive(context) ? min(due, keepaliveDue) : due
     }
   }
 
@@ -51,6 +51,10 @@ extension Connection {
     }
     return serverActive + (entry.tunnel < .never ? entry.tunnel : entry.server)
   }
+
+  /// On a whole second or so, together with all that are due about then: a crowd of idle connections
+  /// wakes the worker once a second and not once each.
+  private var keepaliveDue: Milliseconds { (connected + Self.keepaliveDelay) | 1023 }
 
   private func needsKeepalive(_ context: borrowing WorkerContext) -> Bool {
     !marks.contains(.keepalive) && context.tables.backends[Int(backend)].keepaliveSet
