@@ -14,6 +14,8 @@ final class WorkerChild {
   var isReady = false
   /// Accepts no more, and ends when its connections have.
   var isDraining = false
+  /// Whether it has said that it accepts no more.
+  var hasLeft = false
   /// When it is ended by force, in nanoseconds of the monotonic clock.
   var endBy = Int64.max
   /// The master's end of the pair with it.
@@ -83,6 +85,7 @@ extension WorkerChild {
       started: state.started, socket: socket, controllerEnd: controllerEnd)
     isReady = state.isReady
     isDraining = state.isDraining
+    hasLeft = state.isDraining
     endBy = state.endBy
   }
 

@@ -25,7 +25,9 @@ extension Supervisor {
         worker.isReady = true
         let lane = ledger.lane(worker.lane)
         if !worker.isDraining { lane[.state].store(LaneState.ready.rawValue) }
-      case .workerStopping: markDraining(worker)
+      case .workerStopping:
+        worker.hasLeft = true
+        markDraining(worker)
       default: break
       }
     }

@@ -21,7 +21,7 @@ extension Supervisor {
       if let waiter { answer([waiter], success: false, text: "the daemon is stopping") }
       return
     }
-    guard phase == .running, trial == nil else {
+    guard phase == .running, trial == nil, !isHandingOver else {
       wantsAnotherReload = true
       if let waiter { laterWaiters.append(waiter) }
       return
@@ -172,11 +172,24 @@ extension Supervisor {
     previous = nil
     reloads += 1
     log.notice("generation \(release.generation) serves")
+    // Before they are told the outcome: whoever connects after that is to meet the new controller.
+    stopFormerControllers(but: laterWaiters)
+    handOverDue = Clock.monotonic + Patience.handOver
+  }
+
+  /// Tells the outcome once the old workers have said that they accept no more: who connects after
+  /// that is served by the new configuration, and by no other.
+  func finishHandOver() {
+    let isOver = workers.allSatisfy { $0.generation == release.generation || $0.hasLeft }
+    guard isOver || Clock.monotonic >= handOverDue else { return }
+    handOverDue = .max
     answer(waiters, success: true, text: reloadText)
     waiters = []
-    stopFormerControllers()
     notifier.ready("Ready.")
+    beginReloadThatIsWanted()
   }
+
+  var isHandingOver: Bool { handOverDue != .max }
 
   func failReload(_ text: String) {
     failedReloads += 1
@@ -184,13 +197,13 @@ extension Supervisor {
     log.alert("reload failed, nothing has changed\n\(text)")
     answer(waiters, success: false, text: text)
     waiters = []
-    stopFormerControllers()
+    stopFormerControllers(but: laterWaiters)
     notifier.ready("Reload failed: \(text.firstLine)")
     beginReloadThatIsWanted()
   }
 
   private func beginReloadThatIsWanted() {
-    guard wantsAnotherReload, phase == .running, trial == nil else { return }
+    guard wantsAnotherReload, phase == .running, trial == nil, !isHandingOver else { return }
     wantsAnotherReload = false
     waiters = laterWaiters
     laterWaiters = []
@@ -206,10 +219,10 @@ extension Supervisor {
     }
   }
 
-  /// One who still has to be told the outcome of a reload stays for that.
-  private func stopFormerControllers() {
+  /// One through whom somebody waits for the reload after this one stays for that.
+  private func stopFormerControllers(but waiters: [MasterState.Waiter]) {
     for controller in controllers where controller.generation != release.generation {
-      let isAwaited = (waiters + laterWaiters).contains { $0.controller == controller.pid }
+      let isAwaited = waiters.contains { $0.controller == controller.pid }
       if !isAwaited { stop(controller) }
     }
   }

@@ -74,6 +74,9 @@ final class Supervisor {
   /// When children that were told to end are ended by force.
   var forceDue: Int64 = .max
   var watchdogDue: Int64 = .max
+  /// When old workers that do not say that they accept no more are no longer waited for; `.max`
+  /// while no reload is being finished.
+  var handOverDue: Int64 = .max
 
   /// Run once all is ready for the first time.
   var background: Background?
@@ -84,6 +87,7 @@ final class Supervisor {
     /// Traffic matters more than checks and statistics.
     static let controller: Int64 = 5_000_000_000
     static let stop: Int64 = 5_000_000_000
+    static let handOver: Int64 = 2_000_000_000
     static let retry: Int64 = 100_000_000
   }
 
@@ -181,7 +185,7 @@ extension Supervisor {
   private func advance() {
     switch phase {
     case .bringingUp: commitWhenReady()
-    case .running: break
+    case .running: if isHandingOver { finishHandOver() }
     case .stopping(let status): exitWhenAlone(status)
     }
     if let trial, trial.isOver { conclude(trial) }
@@ -204,7 +208,7 @@ extension Supervisor {
   }
 
   private func millisecondsUntilDue(_ now: Int64) -> Int {
-    var due = min(forceDue, watchdogDue, schedule.nextDue)
+    var due = min(forceDue, watchdogDue, schedule.nextDue, handOverDue)
     if phase == .bringingUp { due = min(due, workersDue, controllerDue) }
     if let trial { due = min(due, trial.started + Trial.patience) }
     if controllers.contains(where: { $0.isOutdated && !$0.isStopping }) {

@@ -288,7 +288,7 @@ backend be
     holders = [traffic("hold", port, total // workers) for _ in range(workers)]
     wait_until(lambda: daemon.stats.row("fe", "FRONTEND")["scur"] == total, timeout=30)
     count = lambda: {member: member.wake_ups for member in daemon.tree()}  # noqa: E731
-    settled(count, quiet=1.5, what="the daemon to fall asleep")
+    settled(lambda: [worker.wake_ups for worker in daemon.workers()], quiet=1.5, what="the workers to fall asleep")
     before = count()
     time.sleep(10)
     after = count()

@@ -148,8 +148,11 @@ class Daemon:
         return [member for member in self.tree()[1:] if _runs_data_plane(member)]
 
     def controller(self):
-        (found,) = [member for member in self.tree()[1:] if not _runs_data_plane(member)]
+        (found,) = self.controllers()
         return found
+
+    def controllers(self):
+        return [member for member in self.tree()[1:] if not _runs_data_plane(member)]
 
     def report(self):
         """Everything one wants to see of it when a test failed."""

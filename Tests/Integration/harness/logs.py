@@ -1,5 +1,6 @@
 """Receivers of log lines, and the meaning of a `tcplog` line."""
 
+import os
 import re
 import socket
 import threading
@@ -26,6 +27,7 @@ class LogReceiver:
         else:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.bind(str(path))
+            os.chmod(path, 0o666)  # as /dev/log: writers are unprivileged
             self.address = str(path)
         self._thread = threading.Thread(target=self._receive, daemon=True)
         self._thread.start()

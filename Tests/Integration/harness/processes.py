@@ -34,7 +34,10 @@ class Process:
     @property
     def executable(self):
         """The name of the program file that runs, also when that file has been replaced since."""
-        return Path(os.readlink(self.root / "exe").removesuffix(" (deleted)")).name
+        try:
+            return Path(os.readlink(self.root / "exe").removesuffix(" (deleted)")).name
+        except OSError:
+            return ""  # it has ended
 
     @property
     def command_line(self):
