@@ -41,7 +41,7 @@ build: ## Build the three programs for release, into .build/release
 	$(SWIFT) build $(RELEASE)
 
 unit: ## Run the unit and property tests (a debug build)
-	$(SWIFT) test $(CHECKS)
+	$(SWIFT) test --disable-xctest $(CHECKS)
 
 integration: build ## Run the built programs among real clients and servers; ARGS goes to pytest
 	Tests/Integration/run $(ARGS)
