@@ -37,7 +37,7 @@ extension ConfigurationReader {
     if let open = branches.first {
       log.report(open.opening.error("this '.if' is never closed", hint: "expected '.endif'"))
     }
-    refuseMissingNewline(file, lines: number)
+    warnOfMissingNewline(file, lines: number)
   }
 
   private static func blankingByteOrderMark(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
@@ -47,11 +47,11 @@ extension ConfigurationReader {
   }
 
   /// A file that was cut off while it was written would lack servers or rules, and nothing else
-  /// would tell. The reference refuses it for the same reason.
-  private mutating func refuseMissingNewline(_ file: Int, lines: Int) {
+  /// would tell. The reference refuses it since 3.5, but many files that run today end so.
+  private mutating func warnOfMissingNewline(_ file: Int, lines: Int) {
     guard let last = snapshot.files[file].bytes.last, last != 0x0a else { return }
     let position = SourcePosition(file: file, line: lines, column: 1)
-    log.error(
+    log.warn(
       SourceSpan(position: position, length: 1),
       "the last line does not end: is the file complete?",
       hints: ["end it with a newline"])
