@@ -58,6 +58,7 @@ extension Connection {
     record.bind = Int32(context.tables.listeners[Int(listener)].bind)
     record.client = source
     record.destination = destination
+    record.waitDuration = Int32(clamping: waitTime)
     record.totalDuration = context.now - accepted
     // Who waited in a queue and got no server has waited all the same.
     if waitTime < 0, queued > 0 { record.waitDuration = Int32(clamping: context.now - accepted) }
@@ -86,7 +87,6 @@ extension Connection {
     let server = context.tables.servers[Int(lastTarget)]
     record.server = Int32(server.index)
     record.serverConnections = UInt32(clamping: server.slot.shared[.current].value)
-    record.waitDuration = Int32(clamping: waitTime)
     record.hasServerConnection = connected > 0
     if connected > 0 {
       record.connectDuration = Int32(clamping: connected - accepted - waitTime)

@@ -11,6 +11,8 @@ extension Connection {
   mutating func finish(_ reason: CloseReason, _ context: inout WorkerContext) {
     countUnrelayed(&context)
     countReason(reason, context)
+    // Who waited in vain has waited all the same.
+    if phase == .queued { waitTime = context.now - accepted }
     if connected > 0 { sampleTimes(context) }
     leaveQueue(&context)
     leaveServer(&context)

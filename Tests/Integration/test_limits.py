@@ -224,8 +224,6 @@ def test_running_out_of_descriptors_pauses_accepting_without_spin_or_loss(sluice
         before = spent()
         time.sleep(1.5)
         assert spent() - before < 0.3, "it spins"
-        for number, client in enumerate(clients[:5]):
-            client.setblocking(False)
     answers = []
     for number, client in enumerate(clients):
         client.settimeout(15)

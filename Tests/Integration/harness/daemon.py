@@ -23,7 +23,7 @@ class Daemon:
     """
 
     def __init__(
-        self, configuration, globals="", *, workers=2, complete=False, arguments=(), environment=None, limit=None, wrapper=()
+        self, configuration, globals="", *, workers=2, complete=False, arguments=(), environment=None, wrapper=()
     ):
         # Not pytest's directory: a unix socket's path has at most 107 bytes.
         self._directory = tempfile.TemporaryDirectory(prefix="sluice.")
@@ -37,7 +37,6 @@ class Daemon:
         self.globals, self.workers_wanted, self.complete = globals, workers, complete
         self.arguments = list(arguments)
         self.environment = environment or {}
-        self.limit = limit
         self.wrapper = list(wrapper)
         self.process = None
         self.expects_crash = False
@@ -171,7 +170,7 @@ def _runs_data_plane(member):
     try:
         return "controller" not in member.executable
     except OSError:
-        return False
+        return True  # it has ended meanwhile, whatever it was
 
 
 def _in_brief(row):
