@@ -141,8 +141,6 @@ struct Connection: ~Copyable {
     static let hasHello = Marks(rawValue: 32)
     /// A PROXY header was read.
     static let hadHeader = Marks(rawValue: 64)
-    /// It waits for its turn on the next lap.
-    static let isReady = Marks(rawValue: 128)
     /// It waits in a queue.
     static let isQueued = Marks(rawValue: 256)
     /// A rule said that a PROXY header comes first.

@@ -261,8 +261,9 @@ struct ChannelTests {
 extension ChannelRig {
   /// Puts what would be sent next into a buffer, as if it had been read.
   func fill(_ buffer: Buffer, _ range: Range<Int>) {
+    let bytes = Self.bytes(from: sent, count: range.count)
     var span = engine.buffers.mutableSpan(buffer, range)
-    for index in 0..<range.count { span[index] = Self.pattern(at: index) }
+    for index in 0..<range.count { span[index] = bytes[index] }
     noteSent(range.count)
   }
 }
