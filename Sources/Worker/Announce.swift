@@ -60,8 +60,6 @@ extension Connection {
     record.destination = destination
     record.waitDuration = Int32(clamping: waitTime)
     record.totalDuration = context.now - accepted
-    // Who waited in a queue and got no server has waited all the same.
-    if waitTime < 0, queued > 0 { record.waitDuration = Int32(clamping: context.now - accepted) }
     record.bytesUp = countedUp
     record.bytesDown = countedDown
     record.cause = reason.letter
