@@ -10,6 +10,8 @@ import Glibc
 
   /// Bytes, a connection or an end is there to be read.
   public static let readable = Readiness(rawValue: 0x001)
+  /// Urgent data (tcp(7)): a read stops in front of it, though more is there.
+  public static let urgent = Readiness(rawValue: 0x002)
   public static let writable = Readiness(rawValue: 0x004)
   /// The descriptor is broken: a reset, or the other end of a pipe is gone.
   public static let error = Readiness(rawValue: 0x008)
@@ -23,7 +25,9 @@ import Glibc
   public static let edgeTriggered = Readiness(rawValue: 1 << 31)
 
   /// For a relayed socket, once and for all: with level triggering, half-closed sockets spin.
-  public static let everyChange: Readiness = [.readable, .writable, .readHangUp, .edgeTriggered]
+  public static let everyChange: Readiness = [
+    .readable, .urgent, .writable, .readHangUp, .edgeTriggered,
+  ]
 }
 
 /// One descriptor's news.

@@ -57,6 +57,12 @@ struct Balancer: ~Copyable {
     }
   }
 
+  /// Whether the backend has a server that balancing may use.
+  mutating func hasUsable(backend index: Int, _ tables: borrowing Tables) -> Bool {
+    refresh(index, tables)
+    return !derived[index].turns.isEmpty
+  }
+
   /// Takes a place in the one server that it must be.
   func only(_ server: Int, _ tables: borrowing Tables) -> Choice {
     tables.servers[server].slot.enter(limit: tables.limit(ofServer: server))

@@ -146,7 +146,7 @@ struct Channel: ~Copyable {
       isBulk = count == size
       // A short read has emptied the socket, and what comes later makes a new edge. After the end
       // was reported there is no later edge: the end itself must be read.
-      if count < size, !sourceSide.sawEnd { sourceSide.canRead = false }
+      if count < size, sourceSide.shortReadEmpties { sourceSide.canRead = false }
       return sendScratch(count, to: sink, &sinkSide, with: &engine)
     }
   }

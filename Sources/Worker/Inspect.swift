@@ -64,7 +64,7 @@ extension Connection {
       return context.inspections[inspection].count == 0 ? .probe : nil
     case .success(.moved(let count)):
       context.inspections[inspection].end += count
-      if end + count < size, !clientSide.sawEnd { clientSide.canRead = false }
+      if end + count < size, clientSide.shortReadEmpties { clientSide.canRead = false }
     }
     return nil
   }

@@ -123,8 +123,10 @@ extension Connection {
     let entry = context.tables.backends[Int(backend)]
     let queue = context.queues.queue(backend: Int(backend), wanted: Int(wanted))
     let slot = context.slot(ofQueue: Int(wanted), backend: Int(backend))
-    // Those who wait already have the older claim to a place.
-    if slot.shared[.queued].value > 0 { return wait(in: queue, slot, entry, &context) }
+    // Those who wait already have the older claim to a place, if there is one to come.
+    let mayCome =
+      wanted >= 0 || context.balancer.hasUsable(backend: Int(backend), context.tables)
+    if mayCome, slot.shared[.queued].value > 0 { return wait(in: queue, slot, entry, &context) }
 
     let choice: Balancer.Choice
     if wanted >= 0 {

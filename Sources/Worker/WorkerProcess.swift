@@ -165,7 +165,7 @@ public struct WorkerProcess: ~Copyable {
     }
   }
 
-  private var isFinished: Bool { hasToStop || isDraining && table.count == 0 }
+  private var isFinished: Bool { hasToStop || isDraining && table.count == 0 && listeners.isEmpty }
 
   private mutating func dispatch(_ event: ReadinessEvent) {
     let token = Token(rawValue: event.token)
@@ -356,7 +356,6 @@ public struct WorkerProcess: ~Copyable {
   /// Takes up accepting again where it rests; a limit that still holds makes it rest again.
   private mutating func resumeListeners() {
     context.gavePlacesBack = false
-    guard !isDraining else { return }
     for index in 0..<listeners.count where context.tables.listeners[index].pause != .none {
       let entry = context.tables.listeners[index]
       let frontend = context.tables.frontends[entry.frontend]
@@ -371,12 +370,17 @@ public struct WorkerProcess: ~Copyable {
         continue
       }
       endPause(index)
+      if isDraining {
+        emptyQueue(of: index)
+        continue
+      }
       do throws(Errno) {
         try watch(listener: index)
       } catch {
         pause(index, .exhaustion)
       }
     }
+    if isDraining { letListenersGo() }
   }
 
   /// Takes back what a resting listener told the ledger.
@@ -397,14 +401,13 @@ public struct WorkerProcess: ~Copyable {
   /// closing it with connections in its queue would reset them.
   mutating func drain() {
     guard !isDraining else { return }
-    for index in 0..<listeners.count { emptyQueue(of: index) }
     isDraining = true
     context.ledger.lane(context.lane)[.state].store(LaneState.draining.rawValue)
-    for index in 0..<listeners.count {
-      if context.tables.listeners[index].pause == .none { try? epoll.remove(listeners[index]) }
-      endPause(index)
+    for index in 0..<listeners.count where context.tables.listeners[index].pause == .none {
+      try? epoll.remove(listeners[index])
+      emptyQueue(of: index)
     }
-    listeners = DescriptorTable()
+    letListenersGo()
     if let after = configuration.global.hardStopAfter {
       timers.set(hardStopTimer, to: context.now + Milliseconds(after))
     }
@@ -413,15 +416,22 @@ public struct WorkerProcess: ~Copyable {
         generation: UInt32(truncatingIfNeeded: generation), slot: UInt32(workerSlot)))
   }
 
-  /// Takes in what a listener's queue holds, as far as limits allow.
+  /// Takes in what a listener's queue holds. Where a limit forbids it the listener rests, and is
+  /// emptied when it may go on.
   private mutating func emptyQueue(of listener: Int) {
-    guard context.tables.listeners[listener].pause == .none else { return }
     for _ in 0..<Self.longestQueue {
-      guard
-        case .admitted(let index) = table.admit(from: listener, listeners[listener], &context)
-      else { return }
-      follow(table[index].welcome(&context), index)
+      switch table.admit(from: listener, listeners[listener], &context) {
+      case .admitted(let index): follow(table[index].welcome(&context), index)
+      case .none: return
+      case .paused(let reason): return pause(listener, reason)
+      }
     }
+  }
+
+  /// Closes this worker's copies of the sockets, once none has a queue that is still to be emptied.
+  private mutating func letListenersGo() {
+    for index in 0..<listeners.count where context.tables.listeners[index].pause != .none { return }
+    listeners = DescriptorTable()
   }
 
   // MARK: Queues
@@ -454,6 +464,11 @@ public struct WorkerProcess: ~Copyable {
   }
 
   private mutating func serve(_ server: Int, of backend: Int) {
+    if context.tables.backends[backend].redispatch != 0,
+      !Balancer.isReachable(server, context.tables)
+    {
+      return sendElsewhere(from: server, of: backend)
+    }
     while let next = context.longestWaiting(server: server, backend: backend) {
       let limit = context.tables.limit(ofServer: server)
       let entry = context.tables.servers[server]
@@ -470,6 +485,21 @@ public struct WorkerProcess: ~Copyable {
       table[index].leaveQueue(&context)
       table[index].assign(server, &context)
       follow(.advance, index)
+    }
+  }
+}
+
+extension WorkerProcess {
+  /// `option redispatch`: who waits for a server that stopped is given another. Each is asked once:
+  /// a choice that is not up to date yet may lead back to the same queue.
+  private mutating func sendElsewhere(from server: Int, of backend: Int) {
+    let queue = context.queues.queue(backend: backend, wanted: server)
+    for _ in 0..<context.queues.count {
+      guard let index = context.queues.first(of: queue) else { return }
+      table[index].leaveQueue(&context)
+      table[index].wanted = -1
+      table[index].lastTarget = -1
+      follow(table[index].chooseServer(&context), index)
     }
   }
 }
