@@ -51,7 +51,6 @@ extension Connection {
       }
       if isConnected {
         serverSide.canWrite = true
-        serverSide.canRead = true
         return beginRelay(&context)
       }
       return .wait
@@ -145,12 +144,14 @@ extension Connection {
   // MARK: Success
 
   /// Connected: what was read goes first, behind a PROXY header if the server wants one.
+  ///
+  /// The server is not read from until an event says that it has sent something: in TLS it never
+  /// speaks first, and the look would cost a call for each connection.
   private mutating func beginRelay(_ context: inout WorkerContext) -> Step {
     let entry = context.tables.servers[Int(target)]
     connected = context.now
     serverActive = context.now
     clientActive = context.now
-    serverSide.canRead = true
     phase = .relaying
     entry.slot.count(.connects)
     context.tables.backends[Int(backend)].slot.count(.connects)
