@@ -21,6 +21,8 @@ struct Child {
   let id: pid_t
 
   static func run(_ work: () -> Void) -> Child {
+    // A group of its own, so that who fails can take its children along.
+    setpgid(0, 0)
     let id = clone()
     precondition(id >= 0)
     if id == 0 {
@@ -56,10 +58,10 @@ struct Child {
   }
 }
 
-/// Leaves an exit test as failed, and says where.
+/// Leaves an exit test as failed, and its children too, and says where.
 func require(_ condition: Bool, _ what: @autoclosure () -> String) {
   guard !condition else { return }
   let message = "failed: \(what())\n"
   _ = write(2, message, message.utf8.count)
-  exit(1)
+  kill(0, SIGKILL)
 }

@@ -62,6 +62,8 @@ struct ChannelTests {
   func orderly(_ course: Course) throws {
     var random = SeededGenerator(state: course.seed)
     let rig = try ChannelRig(course.transport, splices: course.splices)
+    // So small that a unix socket takes only parts of what is copied.
+    if course.transport == .unix, course.seed % 2 == 1 { try rig.limitBuffers(to: 8_192) }
     try shuffle(rig, total: 4 << 20, &random)
     try rig.sender.end()
     try rig.finish()
