@@ -171,10 +171,20 @@ extension SharedLedger {
   /// A master may die at this itself: its successor calls it again.
   ///
   /// - Returns: false when a living worker was in the middle of changing the very gauge that the
-  ///   dead one was changing, and stayed there: then it is to be called again.
+  ///   dead one was changing, and stayed there. The lane is not free then; the next call for it, or
+  ///   for any other, tries again.
   @discardableResult
   public func settle(lane index: Int, slots: Int) -> Bool {
     lane(index)[.state].store(LaneState.dead.rawValue)
+    var isSettled = true
+    for dead in 0..<max(lanesEverUsed, index + 1)
+    where lane(dead)[.state].value == LaneState.dead.rawValue {
+      if !settle(deadLane: dead, slots: slots) { isSettled = false }
+    }
+    return isSettled
+  }
+
+  private func settle(deadLane index: Int, slots: Int) -> Bool {
     guard settleIntent(of: index) else { return false }
     for slot in 0..<min(slots, Self.slotCapacity) {
       let own = counters(slot: slot, lane: index)

@@ -48,7 +48,7 @@ extension Supervisor {
       controllersAreOutdated()
     } catch {
       log.alert("cannot start a worker: \(error)")
-      ledger.settle(lane: lane, slots: 0)
+      ledger.settle(lane: lane, slots: slotCount)
       schedule.restartWorker(slot: slot, afterLifeOf: 0, now: now)
     }
   }

@@ -68,7 +68,7 @@ struct PacketSocketTests {
       #expect(canary.isAlive)
       Descriptor.received(number).close()
     }
-    #expect(!canary.isAlive)
+    #expect(canary.isGone)
   }
 
   @Test("more rights than the kernel allows are refused before anything is sent")
@@ -82,7 +82,7 @@ struct PacketSocketTests {
       }
     }
     #expect(try receive(from: pair.second).transfer == .blocked)
-    #expect(!canary.isAlive)
+    #expect(canary.isGone)
   }
 
   @Test("a packet that is too long is lost whole, its rights closed")
@@ -96,7 +96,7 @@ struct PacketSocketTests {
       #expect(try pair.first.sendPacket([4].span))
     }
     #expect(throws: Errno.messageTooLong) { _ = try receive(from: pair.second, room: 99) }
-    #expect(!canary.isAlive)
+    #expect(canary.isGone)
     #expect(try receive(from: pair.second).bytes == [4])
   }
 
@@ -119,7 +119,7 @@ struct PacketSocketTests {
         _ = try pair.second.receivePacket(into: &buffer, rights: &rights)
         exit(1)
       } catch {
-        guard error == .messageTooLong, rights.isEmpty, !canary.isAlive else { exit(2) }
+        guard error == .messageTooLong, rights.isEmpty, canary.isGone else { exit(2) }
       }
     }
   }

@@ -46,6 +46,11 @@ extension Descriptor {
     guard poll(&query, 1, 10_000) > 0 else { throw Errno.timedOut }
   }
 
+  /// Whether a pipe ends within ten seconds, without another byte.
+  borrowing func ends() -> Bool {
+    (try? wait(for: .readable)) != nil && (try? readOnce()) == .ended
+  }
+
   /// What comes of one attempt to read up to `count` bytes of a socket.
   borrowing func received(upTo count: Int = 65_536) throws(Errno) -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: count)
@@ -80,6 +85,10 @@ final class Canary {
 
   /// Whether somebody still has the inlet open.
   var isAlive: Bool { (try? outlet.readOnce()) != .ended }
+
+  /// Whether nobody has it, or will in a moment: a process that another test starts has copies of
+  /// all descriptors until it becomes another program.
+  var isGone: Bool { outlet.ends() }
 }
 
 extension Optional where Wrapped: ~Copyable {
