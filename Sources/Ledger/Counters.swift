@@ -56,6 +56,9 @@
   case queuedShare
   /// The ticket of the session that has waited longest in this worker, plus one; zero when none.
   case oldestTicket
+  /// How many of the slot's sessions, and of those that wait, are in the batch that this worker is
+  /// giving to another; see ``Transit``.
+  case currentInTransit, queuedInTransit
 
   static let stride = 32
 }
@@ -172,6 +175,12 @@
   case droppedLogs
   /// Bytes of relayed data, both directions.
   case bytesRelayed
+  /// The batch of connections that it is giving to another worker; see ``Transit``.
+  case transit
+  /// Connections that it gave to other workers, and got from them.
+  case handedOver, takenOver
+  /// Connections that it accepted: the serial part of their numbers goes on over the lane's workers.
+  case serial
 
   static let stride = 64
 }

@@ -185,7 +185,7 @@ extension SharedLedger {
   }
 
   private func settle(deadLane index: Int, slots: Int) -> Bool {
-    guard settleIntent(of: index) else { return false }
+    guard settleIntent(of: index), settleTransits(of: index, slots: slots) else { return false }
     for slot in 0..<min(slots, Self.slotCapacity) {
       let own = counters(slot: slot, lane: index)
       settle(own[.currentShare], gauges(of: slot)[.current], slot: slot, lane: index)
@@ -203,15 +203,16 @@ extension SharedLedger {
     let interrupted = intent.value
     if interrupted > 0, interrupted <= UInt64(Self.slotCapacity) {
       let slot = Int(interrupted - 1)
-      guard reconcile(gauges(of: slot)[.current], .currentShare, slot: slot),
-        reconcile(gauges(of: slot)[.queued], .queuedShare, slot: slot)
+      guard
+        reconcile(gauges(of: slot)[.current], .currentShare, .currentInTransit, slot: slot),
+        reconcile(gauges(of: slot)[.queued], .queuedShare, .queuedInTransit, slot: slot)
       else { return false }
     }
     intent.store(0)
     return true
   }
 
-  private func settle(_ share: Cell, _ gauge: Cell, slot: Int, lane index: Int) {
+  func settle(_ share: Cell, _ gauge: Cell, slot: Int, lane index: Int) {
     let count = share.value
     guard count > 0 else { return }
     lane(index)[.intent].store(UInt64(slot + 1))
@@ -223,11 +224,14 @@ extension SharedLedger {
   /// Sets a gauge to the sum of its shares, at a moment when no living worker is about to change it.
   ///
   /// - Returns: whether there was such a moment.
-  private func reconcile(_ gauge: Cell, _ share: Counter, slot: Int) -> Bool {
+  private func reconcile(
+    _ gauge: Cell, _ share: Counter, _ inTransit: Counter, slot: Int
+  ) -> Bool {
+    func shares() -> UInt64 { total(share, slot: slot) &+ total(inTransit, slot: slot) }
     for _ in 0..<10_000 {
       let seen = gauge.latest
-      let sum = total(share, slot: slot)
-      if !isBeingChanged(slot), total(share, slot: slot) == sum {
+      let sum = shares()
+      if !isBeingChanged(slot), shares() == sum {
         if gauge.exchange(seen, for: sum) { return true }
       }
     }

@@ -28,6 +28,13 @@ import CLinux
     self.inlet = Descriptor(adopting: inlet)
   }
 
+  /// Takes over a pipe that another process made.
+  public init(outlet: consuming Descriptor, inlet: consuming Descriptor) {
+    nominalSize = Int(max(0, clinux_pipe_size(inlet.number)))
+    self.outlet = outlet
+    self.inlet = inlet
+  }
+
   /// Bytes inside.
   ///
   /// - SeeAlso: `FIONREAD` in pipe(7).

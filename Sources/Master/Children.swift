@@ -16,6 +16,8 @@ final class WorkerChild {
   var isDraining = false
   /// Whether it has said that it accepts no more.
   var hasLeft = false
+  /// Whether it has been told to hand its connections over and has not said yet that it has.
+  var isHandingOver = false
   /// When it is ended by force, in nanoseconds of the monotonic clock.
   var endBy = Int64.max
   /// The master's end of the pair with it.
@@ -38,9 +40,13 @@ final class WorkerChild {
 
   /// Tells it something short. A worker whose queue is full does not listen: it is ended by force
   /// in time.
-  func tell(_ message: Message) {
-    guard let packet = try? message.encoded() else { return }
-    _ = try? socket.sendPacket(packet.span)
+  func tell(_ message: Message) { tell(message, rights: []) }
+
+  /// - Returns: whether it was taken.
+  @discardableResult
+  func tell(_ message: Message, rights: [Int32]) -> Bool {
+    guard let packet = try? message.encoded() else { return false }
+    return (try? socket.sendPacket(packet.span, rights: rights)) ?? false
   }
 }
 

@@ -25,9 +25,11 @@ extension Supervisor {
         worker.isReady = true
         let lane = ledger.lane(worker.lane)
         if !worker.isDraining { lane[.state].store(LaneState.ready.rawValue) }
+        handOverRest()
       case .workerStopping:
         worker.hasLeft = true
         markDraining(worker)
+      case .handedOver(let report): noteHandOver(report, by: worker)
       default: break
       }
     }

@@ -169,6 +169,7 @@ extension Supervisor {
     for worker in workers where worker.generation != release.generation && !worker.isDraining {
       drain(worker)
     }
+    handOverConnections()
     previous = nil
     reloads += 1
     log.notice("generation \(release.generation) serves")
@@ -177,12 +178,16 @@ extension Supervisor {
     handOverDue = Clock.monotonic + Patience.handOver
   }
 
-  /// Tells the outcome once the old workers have said that they accept no more: who connects after
-  /// that is served by the new configuration, and by no other.
+  /// Tells the outcome once the old workers have said that they accept no more, so that who connects
+  /// after that is served by the new configuration and by no other, and that their connections have
+  /// gone to the new ones.
   func finishHandOver() {
-    let isOver = workers.allSatisfy { $0.generation == release.generation || $0.hasLeft }
+    let isOver = workers.allSatisfy {
+      $0.generation == release.generation || $0.hasLeft && !$0.isHandingOver
+    }
     guard isOver || Clock.monotonic >= handOverDue else { return }
     handOverDue = .max
+    logHandOver()
     answer(waiters, success: true, text: reloadText)
     waiters = []
     notifier.ready("Ready.")

@@ -74,9 +74,12 @@ final class Supervisor {
   /// When children that were told to end are ended by force.
   var forceDue: Int64 = .max
   var watchdogDue: Int64 = .max
-  /// When old workers that do not say that they accept no more are no longer waited for; `.max`
-  /// while no reload is being finished.
+  /// When old workers that do not say that they accept no more, and carry no connections, are no
+  /// longer waited for; `.max` while no reload is being finished.
   var handOverDue: Int64 = .max
+
+  /// What the old workers say of the connections that they hand over.
+  var handOverTotals = HandOverTotals()
 
   /// Run once all is ready for the first time.
   var background: Background?
@@ -87,7 +90,8 @@ final class Supervisor {
     /// Traffic matters more than checks and statistics.
     static let controller: Int64 = 5_000_000_000
     static let stop: Int64 = 5_000_000_000
-    static let handOver: Int64 = 2_000_000_000
+    /// For old workers to accept no more and to hand over what they carry.
+    static let handOver: Int64 = 5_000_000_000
     static let retry: Int64 = 100_000_000
   }
 

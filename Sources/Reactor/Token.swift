@@ -14,6 +14,8 @@
     case doorbell
     case signal
     case other
+    /// The other end of a pair between workers.
+    case peer
   }
 
   /// Bits 60…63 the kind, 32…59 the generation, 0…31 the index.

@@ -7,8 +7,9 @@ struct FieldWriter {
   /// Whether a value was longer than its length can say.
   private(set) var hasOverflowed = false
 
-  init(_ bytes: [UInt8] = []) {
+  init(_ bytes: [UInt8] = [], reserving capacity: Int = 0) {
     self.bytes = bytes
+    self.bytes.reserveCapacity(capacity)
   }
 
   mutating func write(_ tag: UInt8, _ value: some Collection<UInt8>) {
@@ -21,8 +22,12 @@ struct FieldWriter {
 
   mutating func write(_ tag: UInt8, _ number: UInt64) {
     let width = (71 - number.leadingZeroBitCount) / 8
-    write(
-      tag, (0..<width).reversed().map { UInt8(truncatingIfNeeded: number >> UInt64(8 * $0)) })
+    bytes.append(tag)
+    bytes.append(0)
+    bytes.append(UInt8(width))
+    for index in (0..<width).reversed() {
+      bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(8 * index)))
+    }
   }
 
   mutating func write(_ tag: UInt8, _ number: UInt32) { write(tag, UInt64(number)) }
@@ -32,10 +37,13 @@ struct FieldWriter {
   mutating func write(_ tag: UInt8, _ text: String) { write(tag, text.utf8) }
 
   mutating func write(_ tag: UInt8, record: (inout FieldWriter) -> Void) {
-    var writer = FieldWriter()
-    record(&writer)
-    hasOverflowed = hasOverflowed || writer.hasOverflowed
-    write(tag, writer.bytes)
+    let start = bytes.count
+    bytes += [tag, 0, 0]
+    record(&self)
+    let count = bytes.count - start - 3
+    guard count <= UInt16.max else { return hasOverflowed = true }
+    bytes[start + 1] = UInt8(count >> 8)
+    bytes[start + 2] = UInt8(count & 0xff)
   }
 }
 
@@ -59,7 +67,7 @@ struct FieldReader {
     fields.first { $0.tag == tag }?.value
   }
 
-  private func all(_ tag: UInt8) -> [ArraySlice<UInt8>] {
+  func all(_ tag: UInt8) -> [ArraySlice<UInt8>] {
     fields.filter { $0.tag == tag }.map(\.value)
   }
 
@@ -71,6 +79,8 @@ struct FieldReader {
     guard let number = Number(exactly: wide) else { throw .invalidField(tag) }
     return number
   }
+
+  func value(ifSent tag: UInt8) -> ArraySlice<UInt8>? { first(tag) }
 
   /// The number in the field, or nil if it was not sent.
   func number<Number: FixedWidthInteger>(
@@ -103,6 +113,11 @@ struct FieldReader {
   func text(_ tag: UInt8) throws(MessageError) -> String {
     guard let text = text(ifSent: tag) else { throw .missingField(tag) }
     return text
+  }
+
+  /// The values of all fields of that number, joined.
+  func joined(_ tag: UInt8) -> [UInt8] {
+    fields.lazy.filter { $0.tag == tag }.reduce(into: []) { $0 += $1.value }
   }
 
   func records<Record>(

@@ -14,6 +14,8 @@ public enum Message: Equatable, Sendable {
   case workerReady(generation: UInt32, slot: UInt32)
   /// It accepts no more, and ends once its connections have.
   case workerStopping(generation: UInt32, slot: UInt32)
+  /// All connections that could be handed over have been.
+  case handedOver(HandOverReport)
 
   // Master to worker.
 
@@ -23,6 +25,12 @@ public enum Message: Equatable, Sendable {
   case stop
   /// Accept from the listeners of these slots: all of them, the worker's own included.
   case pollSlots([UInt32])
+  /// Give all connections to the workers of these lanes: one end of a pair with each travels beside
+  /// the message, in the same order. Listeners of these slots of the ledger are polled by others, so
+  /// that nobody is lost when they are let go.
+  case handOver(lanes: [UInt32], listenersElsewhere: [UInt32])
+  /// Take over what the worker of this lane gives: the other end travels beside the message.
+  case takeOver(lane: UInt32)
 
   // Controller to master.
 
@@ -62,6 +70,23 @@ public enum Message: Equatable, Sendable {
   /// Names found so far; `hasMore` if another message follows.
   case certificateNames([CertificateName], hasMore: Bool)
   case certificateFailure(String)
+}
+
+/// What became of the connections of a worker that was told to hand them over.
+public struct HandOverReport: Equatable, Sendable {
+  /// How many went to other workers, and how long that took.
+  public var moved: UInt64
+  public var milliseconds: UInt64
+  /// How many end where they are, and for the operator, why.
+  public var kept: UInt64
+  public var reason: String
+
+  public init(moved: UInt64, milliseconds: UInt64, kept: UInt64, reason: String) {
+    self.moved = moved
+    self.milliseconds = milliseconds
+    self.kept = kept
+    self.reason = reason
+  }
 }
 
 /// How a reload ended.
@@ -196,6 +221,9 @@ public struct SessionRecord: Equatable, Sendable {
 
   public var isUploadSpliced = false
   public var isDownloadSpliced = false
+
+  /// Whether its frontend, backend or server is no longer in the configuration.
+  public var isOrphan = false
 
   public init() {}
 }

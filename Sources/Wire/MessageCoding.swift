@@ -26,9 +26,12 @@ extension Message {
   enum Kind: UInt8 {
     case workerReady = 1
     case workerStopping = 2
+    case handedOver = 3
     case drain = 16
     case stop = 17
     case pollSlots = 18
+    case handOver = 19
+    case takeOver = 20
     case controllerReady = 32
     case reload = 33
     case stopGracefully = 34
@@ -70,9 +73,12 @@ extension Message {
     switch self {
     case .workerReady: .workerReady
     case .workerStopping: .workerStopping
+    case .handedOver: .handedOver
     case .drain: .drain
     case .stop: .stop
     case .pollSlots: .pollSlots
+    case .handOver: .handOver
+    case .takeOver: .takeOver
     case .controllerReady: .controllerReady
     case .reload: .reload
     case .stopGracefully: .stopGracefully
@@ -108,6 +114,7 @@ private enum Tag {
   static let server: UInt8 = 10
   static let count: UInt8 = 11
   static let hasMore: UInt8 = 12
+  static let lane: UInt8 = 13
 }
 
 // MARK: - Messages
@@ -122,6 +129,13 @@ extension Message {
       fields.write(Tag.slot, slot)
     case .pollSlots(let slots):
       for slot in slots { fields.write(Tag.slot, slot) }
+    case .handOver(let lanes, let listeners):
+      for lane in lanes { fields.write(Tag.lane, lane) }
+      for slot in listeners { fields.write(Tag.slot, slot) }
+    case .takeOver(let lane):
+      fields.write(Tag.lane, lane)
+    case .handedOver(let report):
+      fields.write(Tag.record, record: report.write)
     case .reload(let requestID), .showProcesses(let requestID):
       fields.write(Tag.requestID, requestID)
     case .reloadResult(let result):
@@ -177,6 +191,13 @@ extension Message {
       try .workerStopping(generation: fields.number(Tag.generation), slot: fields.number(Tag.slot))
     case .pollSlots:
       try .pollSlots(fields.numbers(Tag.slot))
+    case .handOver:
+      try .handOver(
+        lanes: fields.numbers(Tag.lane), listenersElsewhere: fields.numbers(Tag.slot))
+    case .takeOver:
+      try .takeOver(lane: fields.number(Tag.lane))
+    case .handedOver:
+      try .handedOver(Self.handOverReport(fields))
     case .reload:
       try .reload(requestID: fields.number(Tag.requestID))
     case .showProcesses:
@@ -215,6 +236,15 @@ extension Message {
     case .certificateFailure:
       try .certificateFailure(fields.text(Tag.text))
     }
+  }
+
+  private static func handOverReport(
+    _ fields: FieldReader
+  ) throws(MessageError) -> HandOverReport {
+    guard let report = try fields.records(Tag.record, HandOverReport.init).first else {
+      throw .missingField(Tag.record)
+    }
+    return report
   }
 
   private static func session(_ fields: FieldReader) throws(MessageError) -> SessionRecord {

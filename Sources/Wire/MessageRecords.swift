@@ -55,6 +55,7 @@ extension SessionRecord {
     fields.write(16, bytesDown)
     fields.write(17, isUploadSpliced)
     fields.write(18, isDownloadSpliced)
+    if isOrphan { fields.write(19, isOrphan) }
   }
 
   init(_ fields: FieldReader) throws(MessageError) {
@@ -77,6 +78,22 @@ extension SessionRecord {
     bytesDown = try fields.number(ifSent: 16) ?? 0
     isUploadSpliced = try fields.flag(17)
     isDownloadSpliced = try fields.flag(18)
+    isOrphan = try fields.flag(19)
+  }
+}
+
+extension HandOverReport {
+  func write(to fields: inout FieldWriter) {
+    fields.write(1, moved)
+    fields.write(2, milliseconds)
+    fields.write(3, kept)
+    fields.write(4, reason)
+  }
+
+  init(_ fields: FieldReader) throws(MessageError) {
+    self.init(
+      moved: try fields.number(1), milliseconds: try fields.number(ifSent: 2) ?? 0,
+      kept: try fields.number(ifSent: 3) ?? 0, reason: fields.text(ifSent: 4) ?? "")
   }
 }
 

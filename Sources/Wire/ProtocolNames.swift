@@ -11,6 +11,13 @@ public struct ProtocolNames: BitwiseCopyable, Sendable, Equatable {
 
   public init() {}
 
+  /// A list as `wire` has it.
+  public init(wire list: [UInt8]) {
+    let kept = min(list.count, Self.maximumLength)
+    for index in 0..<kept { wire.stage(list[index], at: index) }
+    wire.publish(kept)
+  }
+
   public var isEmpty: Bool { wire.isEmpty }
 
   /// The names with commas between them, as `req.ssl_alpn` gives them: `h2,http/1.1`.

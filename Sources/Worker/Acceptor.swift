@@ -76,8 +76,9 @@ extension Connection {
     accepted = context.now
     clientActive = context.now
     acceptedWall = Clock.realtime / 1000
-    context.serial += 1
-    id = context.serial << 8 | UInt64(context.lane)
+    let serial = context.ledger.lane(context.lane)[.serial]
+    serial.add(1)
+    id = serial.value << 8 | UInt64(context.lane)
     marks.insert(.counted)
     phase = .header
     // A socket just accepted can be written to, and nearly always has its first bytes already.

@@ -102,6 +102,27 @@ struct BufferPool: ~Copyable {
     return bytes.mutableSpan(start + range.lowerBound..<start + range.upperBound)
   }
 
+  /// A buffer that has room for `count` bytes, or none.
+  mutating func take(for count: Int) -> Buffer {
+    count <= Self.smallSize ? take() : count <= Self.largeSize ? takeLarge() : .none
+  }
+
+  /// A copy of the bytes of a buffer at `range`.
+  func bytes(_ buffer: Buffer, _ range: Range<Int>) -> [UInt8] {
+    guard !range.isEmpty else { return [] }
+    let span = span(buffer, range)
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    for index in bytes.indices { bytes[index] = span[index] }
+    return bytes
+  }
+
+  /// Puts bytes into a buffer.
+  mutating func write(_ bytes: [UInt8], to buffer: Buffer, at offset: Int) {
+    guard !bytes.isEmpty else { return }
+    var span = mutableSpan(buffer, offset..<offset + bytes.count)
+    for index in bytes.indices { span[index] = bytes[index] }
+  }
+
   /// Copies bytes from one buffer into another.
   mutating func copy(_ source: Buffer, _ range: Range<Int>, to sink: Buffer, at offset: Int) {
     let from = start(of: source) + range.lowerBound

@@ -1,4 +1,5 @@
 import Linux
+import Wire
 
 /// One direction of a relay: source → (buffer or pipe) → sink.
 ///
@@ -33,7 +34,7 @@ struct Channel: ~Copyable {
   private var isSpliceable = true
 
   /// How far the end of the source's stream has travelled.
-  private enum End: UInt8 { case notSeen, seen, passedOn }
+  fileprivate enum End: UInt8 { case notSeen, seen, passedOn }
   private var end = End.notSeen
 
   /// What the channel needs next.
@@ -271,8 +272,81 @@ struct Channel: ~Copyable {
     return .nothing
   }
 
+  // MARK: From worker to worker
+
+  /// Everything but descriptors, for another worker to go on with. The channel is as it was.
+  func record(counted: UInt64, _ engine: borrowing RelayEngine) -> ConnectionRecord.Direction {
+    var record = ConnectionRecord.Direction()
+    record.received = received
+    record.spliced = spliced
+    record.counted = counted
+    record.inPipe = UInt64(inPipe)
+    if heldEnd > heldStart { record.held = engine.buffers.bytes(held, heldStart..<heldEnd) }
+    record.end = ConnectionRecord.End(end)
+    record.isBulk = isBulk
+    record.mustCopy = !isSpliceable
+    return record
+  }
+
+  /// Appends the two ends of the pipe if it holds bytes: an empty one stays where it is.
+  func appendRights(to rights: inout [CInt]) {
+    guard inPipe > 0 else { return }
+    switch pipe {
+    case .none: break
+    case .some(let pipe):
+      rights.append(pipe.outlet.numberForSuccessor)
+      rights.append(pipe.inlet.numberForSuccessor)
+    }
+  }
+
+  /// Goes on where another worker's channel was. The pipe is the one that holds its bytes.
+  ///
+  /// - Returns: nil when there is no buffer for what it holds.
+  init?(
+    _ record: ConnectionRecord.Direction, pipe: consuming Pipe?, with engine: inout RelayEngine
+  ) {
+    if !record.held.isEmpty {
+      held = engine.buffers.take(for: record.held.count)
+      guard !held.isNone else { return nil }
+      engine.buffers.write(record.held, to: held, at: 0)
+      heldEnd = record.held.count
+    }
+    received = record.received
+    spliced = record.spliced
+    inPipe = Int(record.inPipe)
+    switch consume pipe {
+    case .none: break
+    case .some(let pipe):
+      engine.pipes.lend()
+      self.pipe = .some(pipe)
+    }
+    end = End(record.end)
+    isBulk = record.isBulk
+    isSpliceable = !record.mustCopy
+  }
+
   private mutating func releasePipe(into engine: inout RelayEngine) {
     if let pipe = pipe.take() { engine.pipes.give(back: pipe, isEmpty: inPipe == 0) }
+  }
+}
+
+extension Channel.End {
+  fileprivate init(_ end: ConnectionRecord.End) {
+    switch end {
+    case .notSeen: self = .notSeen
+    case .seen: self = .seen
+    case .passedOn: self = .passedOn
+    }
+  }
+}
+
+extension ConnectionRecord.End {
+  fileprivate init(_ end: Channel.End) {
+    switch end {
+    case .notSeen: self = .notSeen
+    case .seen: self = .seen
+    case .passedOn: self = .passedOn
+    }
   }
 }
 

@@ -113,7 +113,7 @@ extension Connection {
     context.wakePaused(frontend)
   }
 
-  private mutating func releaseInspection(_ context: inout WorkerContext) {
+  mutating func releaseInspection(_ context: inout WorkerContext) {
     guard inspection >= 0 else { return }
     let buffer = context.inspections[inspection].buffer
     if !buffer.isNone { context.engine.buffers.release(buffer) }

@@ -123,7 +123,8 @@ struct Connection: ~Copyable {
   var helloVersion: UInt16 = 0
   var helloType: UInt8 = 0
 
-  /// Number of the connection, unique over workers and reloads.
+  /// Number of the connection, unique over workers and reloads; it keeps it when another worker
+  /// carries it on.
   var id: UInt64 = 0
 
   struct Marks: OptionSet, BitwiseCopyable {
@@ -141,6 +142,10 @@ struct Connection: ~Copyable {
     static let hasHello = Marks(rawValue: 32)
     /// A PROXY header was read.
     static let hadHeader = Marks(rawValue: 64)
+    /// Offered to another worker: nothing may be done to it until that is decided.
+    static let travels = Marks(rawValue: 128)
+    /// Refused by another worker: it ends here.
+    static let stays = Marks(rawValue: 32768)
     /// It waits in a queue.
     static let isQueued = Marks(rawValue: 256)
     /// A rule said that a PROXY header comes first.

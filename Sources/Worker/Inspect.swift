@@ -126,7 +126,7 @@ extension Connection {
   }
 
   /// Gives the parser what it has not seen.
-  private mutating func parse(_ context: inout WorkerContext) {
+  mutating func parse(_ context: inout WorkerContext) {
     guard let parser = context.parse(inspection) else { return }
     context.inspections[inspection].parser = parser
     context.inspections[inspection].parsed = context.inspections[inspection].count

@@ -90,6 +90,14 @@ public struct LogSink: ~Copyable {
     date.set(0)
   }
 
+  /// Adds a frontend that is in no configuration: its targets are those of the `global` section.
+  ///
+  /// - Returns: whether there are any.
+  mutating func addFrontend() -> Bool {
+    frontendTargets.append(globalTargets)
+    return !globalTargets.isEmpty
+  }
+
   // MARK: Opening
 
   private struct Opener {

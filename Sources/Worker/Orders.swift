@@ -17,11 +17,16 @@ extension WorkerProcess {
       case .gone:
         masterIsGone = true
         try? epoll.remove(master)
-      case .message(.drain): drain()
-      case .message(.stop):
+      case .message(.drain, _): drain()
+      case .message(.handOver(let lanes, let listeners), let rights):
+        beginHandOver(
+          lanes: lanes, listenersElsewhere: listeners, ArrivedRights(rights))
+      case .message(.takeOver(let lane), let rights):
+        expectConnections(from: lane, ArrivedRights(rights))
+      case .message(.stop, _):
         closeAll(.stopping)
         hasToStop = true
-      case .message: break
+      case .message(_, let rights): refuse(rights)
       }
     }
   }
@@ -33,28 +38,34 @@ extension WorkerProcess {
       case .gone:
         controllerIsGone = true
         try? epoll.remove(controller)
-      case .message(.showSessions(let request, let filter)):
+      case .message(.showSessions(let request, let filter), _):
         showSessions(request, filter)
-      case .message(.shutdownSession(let request, let session)):
+      case .message(.shutdownSession(let request, let session), _):
         let index = index(of: session)
         if let index { close(index, .shutDown) }
         answer(.done(requestID: request, found: index != nil))
-      case .message(.shutdownSessions(let request, let backend, let server)):
+      case .message(.shutdownSessions(let request, let backend, let server), _):
         let count = closeSessions(backend: backend, server: server)
         answer(.end(requestID: request, count: UInt64(count)))
-      case .message(.serverChanged(let backend, _)):
+      case .message(.serverChanged(let backend, _), _):
         if let index = configuration.backends.firstIndex(where: { $0.identity.name == backend }) {
           context.mayHavePlaces(backend: index)
         }
-      case .message: break
+      case .message(_, let rights): refuse(rights)
       }
     }
+  }
+
+  /// Nobody is meant to send descriptors beside that message; they must not stay open.
+  private func refuse(_ rights: [CInt]) {
+    for number in rights { Descriptor.received(number).close() }
   }
 
   private enum Peer { case master, controller }
 
   private enum Received {
-    case message(Message)
+    /// With the descriptors that came beside it.
+    case message(Message, [CInt])
     /// Nothing more for now.
     case none
     case gone
@@ -70,16 +81,16 @@ extension WorkerProcess {
           peer == .master
           ? try master.receivePacket(into: &packet, rights: &rights)
           : try controller.receivePacket(into: &packet, rights: &rights)
-        for number in rights { Descriptor.received(number).close() }
-        rights.removeAll()
         switch transfer {
         case .blocked: return .none
         case .ended: return .gone
         case .moved(let count):
           if let message = try? Message(decoding: Array(packet[..<count])) {
-            return .message(message)
+            return .message(message, rights)
           }
         }
+        refuse(rights)
+        rights.removeAll()
       } catch {
         if error != .messageTooLong { return .gone }
       }
@@ -96,17 +107,19 @@ extension WorkerProcess {
   // MARK: Sessions
 
   private func index(of session: UInt64) -> Int? {
-    (0..<table.used).first { table[$0].phase != .free && table[$0].id == session }
+    (0..<table.used).first {
+      table[$0].phase != .free && table[$0].id == session && !table[$0].marks.contains(.travels)
+    }
   }
 
   private mutating func closeSessions(backend: String, server: String) -> Int {
     var count = 0
     for index in 0..<table.used where table[index].phase != .free && table[index].lastTarget >= 0 {
-      let entry = context.tables.servers[Int(table[index].lastTarget)]
-      let names = configuration.backends[entry.backend]
-      guard names.identity.name == backend, names.servers[entry.index].name == server else {
-        continue
-      }
+      let target = Int(table[index].lastTarget)
+      let names = context.tables.names
+      guard names.backends[context.tables.servers[target].backend] == backend,
+        names.servers[target] == server, !table[index].marks.contains(.travels)
+      else { continue }
       close(index, .serverDown)
       count += 1
     }
@@ -153,16 +166,17 @@ extension WorkerProcess {
     var record = SessionRecord()
     record.id = table[index].id
     record.phase = SessionRecord.Phase(table[index].phase)
-    record.frontend = configuration.frontends[Int(table[index].frontend)].identity.name
-    if table[index].backend >= 0 {
-      record.backend = configuration.backends[Int(table[index].backend)].identity.name
-    }
+    let names = context.tables.names
+    record.frontend = names.frontends[Int(table[index].frontend)]
+    if table[index].backend >= 0 { record.backend = names.backends[Int(table[index].backend)] }
     if table[index].lastTarget >= 0 {
-      let entry = context.tables.servers[Int(table[index].lastTarget)]
-      let server = configuration.backends[entry.backend].servers[entry.index]
-      record.server = server.name
-      record.serverAddress = entry.slot.shared.address?.description ?? server.text
+      let target = Int(table[index].lastTarget)
+      record.server = names.servers[target]
+      record.serverAddress =
+        context.tables.servers[target].slot.shared.address?.description
+        ?? names.serverTexts[target]
     }
+    record.isOrphan = context.tables.isOrphan(table[index])
     let source = table[index].source
     record.clientAddress = source == .none ? "unix" : source.description
     let destination = table[index].destination

@@ -54,6 +54,9 @@ struct PipePool: ~Copyable {
     return nil
   }
 
+  /// Counts a pipe that came from another worker, with bytes in it: limits must not lose those.
+  mutating func lend() { lent += 1 }
+
   /// Takes a pipe back; `isEmpty` says whether every byte that went in has come out.
   mutating func give(back pipe: consuming Pipe, isEmpty: Bool) {
     lent -= 1

@@ -6,8 +6,8 @@ import Linux
 /// Names and formats are turned into bytes when it is made; a line is then put together in one
 /// buffer, without allocating and without counting references.
 public struct SessionLog: ~Copyable {
-  private let text: SessionLogText
-  private let policies: [Policy]
+  private var text: SessionLogText
+  private var policies: [Policy]
   private var sink: LogSink
   private var date = LogDate()
   /// By frontend: the lines that this process has written for it, `%lc`.
@@ -44,8 +44,30 @@ public struct SessionLog: ~Copyable {
         logsConnect: frontend.log.format == .connect,
         hasTargets: !frontend.log.targets.isEmpty)
     }
-    lineCounts = .reserving(policies.count)
+    lineCounts = .reserving(policies.count + Tables.mostOrphans)
     self.sink = sink
+  }
+
+  // MARK: What is no longer in the configuration
+
+  /// Adds a frontend whose sessions get the lines of `option tcplog`, at the targets of the `global`
+  /// section.
+  mutating func addFrontend(_ name: String) {
+    text.addFrontend(name)
+    policies.append(
+      Policy(
+        skipsNull: false, skipsNormal: false, separatesErrors: false, logsEarly: false,
+        logsConnect: false, hasTargets: sink.addFrontend()))
+  }
+
+  mutating func addBind(_ name: String, number: Int, of frontend: Int) -> Int {
+    text.addBind(name, number: number, of: frontend)
+  }
+
+  mutating func addBackend(_ name: String) { text.addBackend(name) }
+
+  mutating func addServer(_ name: String, of backend: Int) -> Int {
+    text.addServer(name, of: backend)
   }
 
   /// Lines that were lost because a target was slow or absent.

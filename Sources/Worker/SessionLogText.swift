@@ -44,6 +44,35 @@ struct SessionLogText {
     formats.append(start..<pieces.count)
   }
 
+  // MARK: What is no longer in the configuration
+
+  /// Adds a frontend whose lines are those of `option tcplog`.
+  mutating func addFrontend(_ name: String) {
+    frontends.append(store.insert(name.utf8))
+    firstBinds.append(binds.count)
+    let start = pieces.count
+    for item in LogItem.tcp { pieces += item.pieces(in: &store) }
+    formats.append(start..<pieces.count)
+  }
+
+  /// - Returns: the index of the bind within its frontend.
+  mutating func addBind(_ name: String, number: Int, of frontend: Int) -> Int {
+    binds.append(store.insert(name.utf8))
+    bindNumbers.append(number)
+    return binds.count - 1 - firstBinds[frontend]
+  }
+
+  mutating func addBackend(_ name: String) {
+    backends.append(store.insert(name.utf8))
+    firstServers.append(servers.count)
+  }
+
+  /// - Returns: the index of the server within its backend.
+  mutating func addServer(_ name: String, of backend: Int) -> Int {
+    servers.append(store.insert(name.utf8))
+    return servers.count - 1 - firstServers[backend]
+  }
+
   // MARK: Lines
 
   /// `Connect from 127.0.0.1:37146 to 127.0.0.1:19002 (f2/TCP)`

@@ -118,13 +118,37 @@ struct ServerEntry {
   let userTimeout: Int
 }
 
-/// Everything that a worker looks up, made once before it begins.
+/// What the things in the tables are called, by their indices.
+struct TableNames {
+  var frontends: [String] = []
+  /// As log lines name them, and the number that stands for a port on a unix socket.
+  var listeners: [String] = []
+  var listenerNumbers: [Int] = []
+  var backends: [String] = []
+  var servers: [String] = []
+  /// Their addresses as the file writes them.
+  var serverTexts: [String] = []
+}
+
+struct TableCounts {
+  var frontends = 0
+  var listeners = 0
+  var backends = 0
+  var servers = 0
+}
+
+/// Everything that a worker looks up, made once before it begins; what comes with connections of
+/// other workers and is not in the configuration is added behind it.
 struct Tables: ~Copyable {
   var frontends: [FrontendEntry] = []
   var listeners: [ListenerEntry] = []
   var backends: [BackendEntry] = []
   var servers: [ServerEntry] = []
   var paths: [SocketAddress] = []
+  /// Their names, for people.
+  var names = TableNames()
+  /// How many of each the configuration has: those behind them are orphans.
+  private(set) var configured = TableCounts()
   let process: Slot
   let processLimit: UInt64
 
@@ -144,12 +168,16 @@ struct Tables: ~Copyable {
       addFrontend(index, heritage, rules)
     }
     for role in heritage.roles { addListener(role, heritage, rules) }
+    configured = TableCounts(
+      frontends: frontends.count, listeners: listeners.count, backends: backends.count,
+      servers: servers.count)
   }
 
   private mutating func addFrontend(
     _ index: Int, _ heritage: borrowing Heritage, _ rules: borrowing RuleSet
   ) {
     let frontend = heritage.configuration.frontends[index]
+    names.frontends.append(frontend.identity.name)
     let needs = rules.contentNeeds(frontend: index).union(rules.routeNeeds(frontend: index))
     frontends.append(
       FrontendEntry(
@@ -190,6 +218,8 @@ struct Tables: ~Copyable {
     _ role: ListenerRole, _ heritage: borrowing Heritage, _ rules: borrowing RuleSet
   ) {
     let bind = heritage.configuration.frontends[role.frontend].binds[role.bind]
+    names.listeners.append(bind.name ?? String(bind.id ?? role.bind + 1))
+    names.listenerNumbers.append(bind.id ?? role.bind + 1)
     var isUnix = false
     if case .socket(let address) = bind.address { isUnix = address.isUnix }
     let slot = heritage.slots.listeners[role.frontend][role.bind]
@@ -208,6 +238,7 @@ struct Tables: ~Copyable {
     _ index: Int, _ heritage: borrowing Heritage, _ rules: borrowing RuleSet
   ) {
     let backend = heritage.configuration.backends[index]
+    names.backends.append(backend.identity.name)
     let first = servers.count
     for (number, server) in backend.servers.enumerated() {
       addServer(
@@ -239,6 +270,8 @@ struct Tables: ~Copyable {
   private mutating func addServer(
     _ server: Server, _ number: Int, of backend: Int, source: SocketAddress?, _ slot: Slot
   ) {
+    names.servers.append(server.name)
+    names.serverTexts.append(server.text)
     var endpoint = Endpoint.none
     var hasEndpoint = false
     var path: Int?

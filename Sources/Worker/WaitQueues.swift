@@ -55,7 +55,48 @@ struct WaitQueues: ~Copyable {
     atomicMemoryFence(ordering: .sequentiallyConsistent)
   }
 
+  /// Takes a connection out of its queue while its turn, which the slot counts, goes to another
+  /// worker.
+  ///
+  /// - Returns: its ticket.
+  mutating func detach(_ connection: Int, _ slot: Slot) -> UInt64 {
+    let ticket = links[connection].ticket
+    publish(unlink(connection), slot)
+    return ticket
+  }
+
+  /// Puts a connection, whose turn the slot counts already, where its ticket belongs: those who came
+  /// to this worker before it may have later ones.
+  mutating func attach(_ connection: Int, to queue: Int, ticket: UInt64, _ slot: Slot) {
+    var ahead = tails[queue]
+    while ahead != 0, links[Int(ahead - 1)].ticket > ticket { ahead = links[Int(ahead - 1)].ahead }
+    let behind = ahead == 0 ? heads[queue] : links[Int(ahead - 1)].behind
+    links[connection] = Link(
+      ahead: ahead, behind: behind, queue: Int32(queue + 1), ticket: ticket)
+    if ahead == 0 {
+      heads[queue] = Int32(connection + 1)
+    } else {
+      links[Int(ahead - 1)].behind = Int32(connection + 1)
+    }
+    if behind == 0 {
+      tails[queue] = Int32(connection + 1)
+    } else {
+      links[Int(behind - 1)].ahead = Int32(connection + 1)
+    }
+    count += 1
+    publish(queue, slot)
+    // As in `append`.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+  }
+
   mutating func remove(_ connection: Int, _ slot: Slot) {
+    let queue = unlink(connection)
+    slot.endWait()
+    publish(queue, slot)
+  }
+
+  /// - Returns: the queue that it was in.
+  private mutating func unlink(_ connection: Int) -> Int {
     let link = links[connection]
     let queue = Int(link.queue - 1)
     if link.ahead == 0 {
@@ -70,9 +111,11 @@ struct WaitQueues: ~Copyable {
     }
     links[connection] = Link(ahead: 0, behind: 0, queue: 0, ticket: 0)
     count -= 1
-    slot.endWait()
-    publish(queue, slot)
+    return queue
   }
+
+  /// The first who waits in any queue: one who waits longer than those behind it.
+  var firstOfAll: Int? { heads.first { $0 != 0 }.map { Int($0 - 1) } }
 
   func first(of queue: Int) -> Int? { heads[queue] == 0 ? nil : Int(heads[queue] - 1) }
 

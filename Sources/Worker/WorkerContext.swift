@@ -28,9 +28,6 @@ struct WorkerContext: ~Copyable {
 
   /// Milliseconds of the monotonic clock, read once a lap.
   var now: Milliseconds
-  /// Connections of this worker, ever.
-  var serial: UInt64 = 0
-
   /// The second of the monotonic clock, for rates.
   var second: UInt32 { UInt32(truncatingIfNeeded: now / 1000) }
 }

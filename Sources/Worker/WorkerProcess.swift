@@ -44,6 +44,7 @@ public struct WorkerProcess: ~Copyable {
   /// Sessions that the controller has asked for and not yet been told of.
   var listing: SessionListing?
   var packet = [UInt8](repeating: 0, count: Message.maximumLength)
+  var handOver = HandOver()
 
   /// Timers beyond those of the connections.
   var resumeTimer: Int { table.capacity }
@@ -87,7 +88,7 @@ public struct WorkerProcess: ~Copyable {
     let processID = Int(Process.id)
 
     let epoll = try Epoll()
-    let timers = try Timers(capacity: capacity + 2, at: now)
+    let timers = try Timers(capacity: capacity + 3, at: now)
     let table = try ConnectionTable(capacity: capacity)
     let turns = try TurnQueue(capacity: capacity)
 
@@ -153,6 +154,7 @@ public struct WorkerProcess: ~Copyable {
     while !isFinished {
       let hasMore = serveQueues()
       if context.gavePlacesBack { resumeListeners() }
+      giveMore()
       let wait = hasMore || turns.count > 0 ? 0 : timers.wait(at: context.now) ?? -1
       lane[.isAsleep].store(1)
       let count = try epoll.wait(milliseconds: wait)
@@ -163,6 +165,7 @@ public struct WorkerProcess: ~Copyable {
       takeTurns()
       fireTimers()
     }
+    reportBeforeExit()
   }
 
   private var isFinished: Bool { hasToStop || isDraining && table.count == 0 && listeners.isEmpty }
@@ -177,6 +180,7 @@ public struct WorkerProcess: ~Copyable {
       hearController()
       continueListing()
     case .doorbell: answerDoorbell()
+    case .peer: hearPeer(token.index)
     case .signal, .other: break
     }
   }
@@ -208,6 +212,8 @@ public struct WorkerProcess: ~Copyable {
       } else if id == hardStopTimer {
         hasToStop = true
         closeAll(.stopping)
+      } else if id == handOverTimer {
+        handOverTimedOut()
       } else if table[id].phase != .free {
         follow(table[id].expire(&context), id)
       }
@@ -218,6 +224,7 @@ public struct WorkerProcess: ~Copyable {
 
   /// Takes a connection as far as it gets.
   mutating func drive(_ index: Int) {
+    if table[index].marks.contains(.travels) { return }
     follow(stage(index), index)
   }
 
@@ -248,7 +255,7 @@ public struct WorkerProcess: ~Copyable {
   }
 
   /// Makes epoll know the sockets, and the timers when the connection is due.
-  private mutating func watchAndArm(_ index: Int) {
+  mutating func watchAndArm(_ index: Int) {
     if table[index].phase == .queued, clientHasGone(index) {
       return close(index, .clientAborted)
     }
@@ -290,8 +297,13 @@ public struct WorkerProcess: ~Copyable {
     table.release(index)
   }
 
+  /// Ends all connections, those first that have been idle for longest.
   mutating func closeAll(_ reason: CloseReason) {
-    for index in 0..<table.used where table[index].phase != .free { close(index, reason) }
+    endHandOver()
+    let places = (0..<table.used).filter { table[$0].phase != .free }
+      .map { (index: $0, active: max(table[$0].clientActive, table[$0].serverActive)) }
+      .sorted { $0.active < $1.active }
+    for place in places { close(place.index, reason) }
   }
 
   // MARK: Listeners
@@ -428,6 +440,16 @@ public struct WorkerProcess: ~Copyable {
     }
   }
 
+  /// Lets listeners go that rest, and that others poll: who waits there is served by those.
+  mutating func letListenersGo(elsewhere slots: Set<Int>) {
+    guard isDraining else { return }
+    for index in 0..<listeners.count
+    where slots.contains(context.tables.listeners[index].slot.number) {
+      endPause(index)
+    }
+    letListenersGo()
+  }
+
   /// Closes this worker's copies of the sockets, once none has a queue that is still to be emptied.
   private mutating func letListenersGo() {
     for index in 0..<listeners.count where context.tables.listeners[index].pause != .none { return }
@@ -438,6 +460,8 @@ public struct WorkerProcess: ~Copyable {
 
   private mutating func answerDoorbell() {
     context.doorbells.silence(context.lane)
+    // Among other things it is rung when a taker has died and what it had claimed is settled.
+    concludeBatch()
     context.gavePlacesBack = true
     for index in context.tables.backends.indices {
       let backend = context.tables.backends[index]

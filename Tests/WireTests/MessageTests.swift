@@ -29,9 +29,17 @@ struct MessageTests {
   static let examples: [(String, Message)] = [
     ("workerReady", .workerReady(generation: 3, slot: 1)),
     ("workerStopping", .workerStopping(generation: 300, slot: 0)),
+    (
+      "handedOver",
+      .handedOver(
+        HandOverReport(
+          moved: 16_000, milliseconds: 640, kept: 3, reason: "3 no place for more connections"))
+    ),
     ("drain", .drain),
     ("stop", .stop),
     ("pollSlots", .pollSlots([0, 2, 511])),
+    ("handOver", .handOver(lanes: [3, 127], listenersElsewhere: [4, 65_535])),
+    ("takeOver", .takeOver(lane: 5)),
     ("controllerReady", .controllerReady),
     ("reload", .reload(requestID: 7)),
     ("stopGracefully", .stopGracefully),

@@ -25,6 +25,8 @@ public struct GlobalSettings: Sendable {
   public var description: String?
   /// `hard-stop-after`, milliseconds.
   public var hardStopAfter: Int?
+  /// `reload-sessions`: what becomes of connections on a reload.
+  public var reloadSessions = ReloadSessions.migrate
   /// `nosplice` (or `-dS`): relay by copying only.
   public var noSplice = false
   /// `noreuseport` (or `-dR`): all workers share one socket a bind line.
@@ -51,6 +53,14 @@ public struct GlobalSettings: Sendable {
   public var warningsAreErrors = false
 
   public init() {}
+}
+
+/// What a reload does with connections that are under way.
+public enum ReloadSessions: String, CaseIterable, Sendable {
+  /// The new workers take them over, and the old ones end at once.
+  case migrate
+  /// The old workers carry them on until they end.
+  case drain
 }
 
 /// A user or a group, by name or by number.

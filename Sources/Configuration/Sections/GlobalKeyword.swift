@@ -27,6 +27,7 @@ enum GlobalKeyword: String, CaseIterable {
   case pipeSize = "tune.pipesize"
   case serverReceiveBuffer = "tune.rcvbuf.server"
   case serverSendBuffer = "tune.sndbuf.server"
+  case reloadSessions = "reload-sessions"
   case spreadChecks = "spread-checks"
   case stats
   case uid

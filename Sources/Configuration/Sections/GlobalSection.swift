@@ -28,7 +28,8 @@ extension ConfigurationReader {
       return try readForeignGlobal(word, statement)
     }
     switch keyword {
-    case .user, .group, .uid, .gid, .chroot, .daemon, .pidFile, .hardStopAfter, .zeroWarning:
+    case .user, .group, .uid, .gid, .chroot, .daemon, .pidFile, .hardStopAfter, .zeroWarning,
+      .reloadSessions:
       try readProcessLine(keyword, &statement)
     case .log, .logTag, .logHostname, .node, .description:
       try readIdentityLine(keyword, &statement)
@@ -63,6 +64,7 @@ extension ConfigurationReader {
     case .chroot: try readRoot(&statement)
     case .daemon: global.settings.daemonize = true
     case .pidFile: global.settings.pidFile = try statement.require("a path").text
+    case .reloadSessions: try readReloadSessions(&statement)
     case .hardStopAfter: global.settings.hardStopAfter = try statement.time()
     default: global.settings.warningsAreErrors = true
     }
@@ -77,6 +79,15 @@ extension ConfigurationReader {
       return
     }
     global.settings.root = word.text
+  }
+
+  private mutating func readReloadSessions(_ statement: inout Statement) throws(Diagnostic) {
+    let word = try statement.require("migrate or drain")
+    guard let policy = ReloadSessions(rawValue: word.text) else {
+      throw statement.span(of: word).error(
+        "unknown policy '\(word.text)'", hint: "expected migrate or drain")
+    }
+    global.settings.reloadSessions = policy
   }
 
   static func identifier(_ statement: inout Statement) throws(Diagnostic) -> UInt32 {

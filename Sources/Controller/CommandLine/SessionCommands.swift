@@ -106,7 +106,8 @@ extension SessionRecord {
       + "exp=\(expiry) rc=0 c_exp= phase=\(phase) dst=\(destinationAddress) "
       + "to=\(serverAddress) sni=\(serverName) bin=\(bytesUp) bout=\(bytesDown) "
       + "idle=\(Self.time(idleMilliseconds)) "
-      + "splice=\(isUploadSpliced ? "up" : "")\(isDownloadSpliced ? "down" : "")\n"
+      + "splice=\(isUploadSpliced ? "up" : "")\(isDownloadSpliced ? "down" : "")"
+      + (isOrphan ? " orphan=1\n" : "\n")
   }
 
   /// The two largest units that are not zero, as the reference shortens times: `1h5m`.

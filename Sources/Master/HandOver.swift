@@ -1,0 +1,110 @@
+import Configuration
+import Ledger
+import Linux
+import Wire
+
+/// Connections of old workers go to new ones.
+///
+/// The master makes the pairs that they go over, and says who gives to whom; the rest is between the
+/// workers. Worker *i* of the generation before gives to worker *i* of this one, modulo their number;
+/// where there are more new ones, it gives to several in turn.
+extension Supervisor {
+  /// Tells all old workers to hand their connections over.
+  func handOverConnections() {
+    handOverTotals = HandOverTotals(began: Clock.monotonic)
+    guard generation.configuration.global.reloadSessions == .migrate else { return }
+    for worker in workers where worker.generation != release.generation { handOver(worker) }
+  }
+
+  /// Gives those who have connections left another place to give them to: a worker that was to take
+  /// them has died, and this is its successor.
+  func handOverRest() {
+    guard phase == .running, !isHandingOver,
+      generation.configuration.global.reloadSessions == .migrate
+    else { return }
+    for worker in workers where worker.generation != release.generation { handOver(worker) }
+  }
+
+  private func handOver(_ giver: WorkerChild) {
+    let takers = takers(for: giver)
+    guard !takers.isEmpty else { return }
+    do throws(Errno) {
+      var lanes: [UInt32] = []
+      var ends = DescriptorTable()
+      for taker in takers {
+        let pair = try Descriptor.packetPair()
+        let isTold = taker.tell(
+          .takeOver(lane: UInt32(giver.lane)), rights: [pair.second.numberForSuccessor])
+        pair.second.close()
+        guard isTold else { continue }
+        lanes.append(UInt32(taker.lane))
+        ends.append(pair.first)
+      }
+      let rights = (0..<ends.count).map { ends[$0].numberForSuccessor }
+      giver.isHandingOver = giver.tell(
+        .handOver(lanes: lanes, listenersElsewhere: listenersPolled), rights: rights)
+      // They have been copied by now, and not before.
+      _ = consume ends
+    } catch {
+      log.warning("connections cannot be handed over: \(error)")
+    }
+  }
+
+  /// Most workers that one worker gives to: descriptors beside one message are limited.
+  private static let mostTakers = 32
+
+  private func takers(for giver: WorkerChild) -> [WorkerChild] {
+    let serving = servingWorkers.filter(\.isReady).sorted { $0.slot < $1.slot }
+    guard !serving.isEmpty else { return [] }
+    let givers = 1 + (workers.filter { $0.generation == giver.generation }.map(\.slot).max() ?? 0)
+    let mine = serving.indices.filter { $0 % givers == giver.slot % givers }
+    guard !mine.isEmpty else { return [serving[giver.slot % serving.count]] }
+    return mine.prefix(Self.mostTakers).map { serving[$0] }
+  }
+
+  /// Slots of the listeners that this generation polls.
+  private var listenersPolled: [UInt32] {
+    slots.listeners.joined().map { UInt32(clamping: $0) }
+  }
+
+  // MARK: What came of it
+
+  func noteHandOver(_ report: HandOverReport, by worker: WorkerChild) {
+    guard worker.isHandingOver else { return }
+    worker.isHandingOver = false
+    handOverTotals.moved += report.moved
+    handOverTotals.milliseconds = max(handOverTotals.milliseconds, report.milliseconds)
+    handOverTotals.kept += report.kept
+    if report.kept > 0, !report.reason.isEmpty { handOverTotals.reasons.insert(report.reason) }
+    if !isHandingOver, report.moved + report.kept > 0 { logHandOver() }
+  }
+
+  /// One line a reload: how many moved, how long it took, how many stay and why.
+  func logHandOver() {
+    let totals = handOverTotals
+    handOverTotals = HandOverTotals(began: totals.began)
+    guard generation.configuration.global.reloadSessions == .migrate else { return }
+    var text = "\(totals.moved) connections handed over in \(totals.milliseconds) ms"
+    if totals.kept > 0 {
+      let reasons = totals.reasons.sorted().joined(separator: "; ")
+      text += ", \(totals.kept) end in their old workers"
+      if !reasons.isEmpty { text += " (\(reasons))" }
+      if let bound = generation.configuration.global.hardStopAfter {
+        text += ", which end after \(bound) ms"
+      }
+    }
+    let late = workers.count { $0.isHandingOver }
+    if late > 0 { text += ", \(late) workers are still at it" }
+    log.notice(text)
+  }
+}
+
+/// What old workers said of the connections that they handed over.
+struct HandOverTotals {
+  var began: Int64 = 0
+  var moved: UInt64 = 0
+  /// What the slowest took.
+  var milliseconds: UInt64 = 0
+  var kept: UInt64 = 0
+  var reasons: Set<String> = []
+}

@@ -1,0 +1,321 @@
+"""Reloads after which the old processes are gone and every connection is alive: the new workers carry it on."""
+
+import os
+import signal
+import socket
+import threading
+import time
+import zlib
+
+import pytest
+
+from harness.clients import dial, read_line
+from harness.hello import client_hello
+from harness.ports import free_port
+from harness.servers import EchoServer, HoldingServer, NamingServer
+from harness.waiting import wait_until
+
+RELOADS = int(os.environ.get("SLUICE_RELOADS", "50"))
+"""How often the long tests reload: 1000 before a release."""
+
+GONE_WITHIN = 1.0
+"""Seconds after a reload in which the last process of the generation before has gone."""
+
+
+def configuration(port, server, further="", defaults=""):
+    return f"""
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+{defaults}
+
+frontend fe
+    bind 127.0.0.1:{port}
+    default_backend be
+
+backend be
+    server s1 {server}
+
+{further}
+"""
+
+
+def reload_and_see_them_go(daemon, text=None):
+    """Reloads; the old workers have gone soon after. Returns how long they took."""
+    before = set(daemon.workers())
+    daemon.reload(text)
+    began = time.monotonic()
+    wait_until(lambda: not before & set(daemon.workers()), 10, "the old workers to go")
+    return time.monotonic() - began
+
+
+def echoes(client, message):
+    client.sendall(message)
+    received = b""
+    while len(received) < len(message):
+        part = client.recv(65536)
+        assert part, "the connection has ended"
+        received += part
+    assert received == message
+
+
+def test_idle_connections_survive_and_the_old_workers_go(sluice, servers):
+    port = free_port()
+    daemon = sluice(configuration(port, servers(EchoServer()).at))
+    clients = [dial(port) for _ in range(40)]
+    for number, client in enumerate(clients):
+        echoes(client, b"before %d" % number)
+    for turn in range(5):
+        assert reload_and_see_them_go(daemon) < 5
+        for client in clients:
+            echoes(client, b"after %d" % turn)
+    assert daemon.stats.row("fe", "FRONTEND")["scur"] == len(clients)
+    assert "40 connections handed over" in daemon.log
+    for client in clients:
+        client.close()
+    wait_until(lambda: daemon.stats.row("fe", "FRONTEND")["scur"] == 0)
+    assert daemon.stats.row("be", "s1")["scur"] == 0
+    assert daemon.stats.row("be", "s1")["stot"] == len(clients)
+
+
+def test_reload_sessions_drain_leaves_them_where_they_are(sluice, servers):
+    port = free_port()
+    daemon = sluice(configuration(port, servers(EchoServer()).at), globals="reload-sessions drain")
+    client = dial(port)
+    echoes(client, b"before")
+    old = set(daemon.workers())
+    daemon.reload()
+    echoes(client, b"after")
+    assert old & set(daemon.workers()), "a worker has to stay for it"
+    client.close()
+    wait_until(lambda: not old & set(daemon.workers()))
+
+
+def test_counters_stay_exact_and_there_is_one_line(sluice, servers, log):
+    port = free_port()
+    text = configuration(
+        port, servers(EchoServer()).at, defaults=f"    log {log.address} local0\n    option tcplog\n"
+    )
+    daemon = sluice(text)
+    client = dial(port)
+    total = 0
+    for turn in range(6):
+        message = bytes([turn]) * (1 << 16 if turn % 2 else 10)
+        echoes(client, message)
+        total += len(message)
+        reload_and_see_them_go(daemon)
+    age = time.monotonic()
+    client.close()
+    session = log.session()
+    assert (session["bytes"], session["backend"], session["server"]) == (str(total), "be", "s1")
+    assert session["termination"] == "--"
+    assert 100 < int(session["total"]) < (time.monotonic() - age) * 1000 + 60_000
+    for proxy, name in (("fe", "FRONTEND"), ("be", "BACKEND"), ("be", "s1")):
+        row = wait_until(lambda p=proxy, n=name: (r := daemon.stats.row(p, n))["scur"] == 0 and r)
+        assert (row["bin"], row["bout"], row["stot"], row["smax"]) == (total, total, 1, 1), (proxy, name)
+    assert len(log.sessions()) == 1
+
+
+def test_every_phase_moves(sluice, servers):
+    """Half a hello, one that waits in a queue, one half closed, one whose client does not read."""
+    echo, holding = servers(EchoServer()), servers(HoldingServer())
+    named = servers(NamingServer("named"))
+    ports = [free_port() for _ in range(3)]
+    text = f"""
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout queue 60s
+frontend hello
+    bind 127.0.0.1:{ports[0]}
+    tcp-request inspect-delay 30s
+    tcp-request content accept if {{ req.ssl_hello_type 1 }}
+    use_backend named if {{ req.ssl_sni here.example.test }}
+backend named
+    server s1 {named.at}
+listen queued
+    bind 127.0.0.1:{ports[1]}
+    server s1 {holding.at} maxconn 1
+listen echo
+    bind 127.0.0.1:{ports[2]}
+    server s1 {echo.at}
+"""
+    daemon = sluice(text)
+    hello = client_hello("here.example.test", post_quantum=True)
+    half = dial(ports[0])
+    half.sendall(hello[:700])
+    served = dial(ports[1])
+    assert read_line(served) == "held"
+    queued = []
+    for number in range(3):
+        queued.append(dial(ports[1]))
+        wait_until(lambda n=number: daemon.stats.row("queued", "BACKEND")["qcur"] + daemon.stats.row("queued", "s1")["qcur"] == n + 1)
+    paused = dial(ports[2])
+    paused.settimeout(0.3)
+    sent, checksum = 0, 0
+    block = os.urandom(65536)
+    try:
+        while sent < 64 << 20:
+            count = paused.send(block)
+            checksum = zlib.crc32(block[:count], checksum)
+            sent += count
+    except TimeoutError:
+        pass
+    paused.settimeout(30)
+    wait_until(lambda: daemon.stats.row("hello", "FRONTEND")["scur"] == 1)
+    for _ in range(4):
+        reload_and_see_them_go(daemon)
+    paused.shutdown(socket.SHUT_WR)
+    reload_and_see_them_go(daemon)
+    half.sendall(hello[700:])
+    assert read_line(half) == "named"
+    row = daemon.stats.row("queued", "BACKEND")["qcur"] + daemon.stats.row("queued", "s1")["qcur"]
+    assert row == 3
+    # In the order in which they came, one at a time.
+    for client in [served, *queued[:2]]:
+        client.close()
+        following = queued[[served, *queued].index(client)]
+        assert read_line(following) == "held"
+    received = 0
+    got = 0
+    while part := paused.recv(1 << 20):
+        got = zlib.crc32(part, got)
+        received += len(part)
+    assert (received, got) == (sent, checksum)
+    queued[2].close()
+    half.close()
+    for proxy in ("hello", "queued", "echo"):
+        wait_until(lambda p=proxy: daemon.stats.row(p, "FRONTEND")["scur"] == 0, what=proxy)
+    assert holding.peak == 1
+
+
+def test_what_left_the_configuration_lives_on(sluice, servers):
+    first, second = servers(EchoServer()), servers(EchoServer())
+    port, other, third = free_port(), free_port(), free_port()
+    further = f"""
+listen gone
+    bind 127.0.0.1:{other}
+    server s9 {first.at}
+frontend left
+    bind 127.0.0.1:{third}
+    default_backend be
+"""
+    daemon = sluice(configuration(port, first.at, further))
+    clients = [dial(port), dial(other), dial(third)]
+    for client in clients:
+        echoes(client, b"before")
+    without = configuration(port, second.at).replace("server s1", "server s2")
+    reload_and_see_them_go(daemon, without)
+    reload_and_see_them_go(daemon)
+    for client in clients:
+        echoes(client, b"after" * 20000)
+    sessions = daemon.stats.command("show sess")
+    assert "fe=gone be=gone srv=s9" in sessions and "srv=s1" in sessions
+    assert sessions.count("orphan=1") == 3, sessions
+    # What comes back is known again.
+    reload_and_see_them_go(daemon, configuration(port, first.at, further))
+    for client in clients:
+        echoes(client, b"again")
+    assert daemon.stats.row("gone", "FRONTEND")["scur"] == 1
+    assert "orphan=1" not in daemon.stats.command("show sess")
+    for client in clients:
+        client.close()
+    for proxy in ("gone", "left", "fe"):
+        wait_until(lambda p=proxy: daemon.stats.row(p, "FRONTEND")["scur"] == 0, what=proxy)
+
+
+def test_more_and_fewer_workers(sluice, servers):
+    port = free_port()
+    text = configuration(port, servers(EchoServer()).at)
+    daemon = sluice(text, workers=4)
+    clients = [dial(port) for _ in range(60)]
+    for client in clients:
+        echoes(client, b"before")
+    for wanted in (1, 8, 3):
+        daemon.workers_wanted = wanted
+        reload_and_see_them_go(daemon, text)
+        wait_until(lambda n=wanted: len(daemon.workers()) == n)
+        for client in clients:
+            echoes(client, b"after")
+    assert daemon.stats.row("fe", "FRONTEND")["scur"] == len(clients)
+
+
+def test_at_its_limit_the_old_workers_go_as_well(sluice, servers):
+    port = free_port()
+    text = configuration(port, servers(EchoServer()).at)
+    daemon = sluice(text, globals="maxconn 4")
+    clients = [dial(port) for _ in range(4)]
+    for client in clients:
+        echoes(client, b"before")
+    waiting = [dial(port) for _ in range(6)]
+    reload_and_see_them_go(daemon)
+    for client in clients:
+        echoes(client, b"after")
+        client.close()
+    for client in waiting:
+        echoes(client, b"at last")
+        client.close()
+
+
+@pytest.mark.parametrize("signaled", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_taker_that_stands_still_or_dies_costs_nothing(sluice, servers, signaled):
+    """One new worker of two is stopped, or dies, while connections come. Those it has not taken are served elsewhere."""
+    port = free_port()
+    daemon = sluice(configuration(port, servers(EchoServer()).at))
+    daemon.expects_crash = True
+    clients = [dial(port) for _ in range(300)]
+    for client in clients:
+        echoes(client, b"before")
+    old = set(daemon.workers())
+    seen = []
+
+    def meddle():
+        while not seen:
+            fresh = [worker for worker in daemon.workers() if worker not in old]
+            if fresh:
+                seen.append(fresh[0])
+        os.kill(seen[0].pid, signaled)
+        if signaled == signal.SIGSTOP:
+            time.sleep(1)
+            os.kill(seen[0].pid, signal.SIGCONT)
+
+    meddler = threading.Thread(target=meddle)
+    meddler.start()
+    daemon.reload(timeout=30)
+    meddler.join()
+    for client in clients:
+        echoes(client, b"after")
+
+
+@pytest.mark.slow
+def test_many_reloads_under_load(sluice, traffic, relay):
+    """Short connections all the time, long ones with data flowing, bulk: nothing fails, nothing stays, nothing grows."""
+    port, server_port = free_port(), free_port()
+    server = traffic("echo", server_port)
+    daemon = sluice(configuration(port, f"127.0.0.1:{server_port}"), relay)
+    bulk = traffic("stream", port, 4, "0")
+    streams = traffic("stream", port, 40, "0.2")
+    churn = traffic("churn", port, 2)
+    early = None
+    for number in range(RELOADS):
+        before = set(daemon.workers())
+        daemon.reload()
+        wait_until(lambda b=before: not b & set(daemon.workers()), 10, "the old workers to go")
+        if number == min(10, RELOADS // 2):
+            wait_until(lambda: len(daemon.tree()) == daemon.workers_wanted + 2)
+            early = len(daemon.tree()[0].descriptors), daemon.tree()[0].resident_bytes
+    wait_until(lambda: len(daemon.tree()) == daemon.workers_wanted + 2)
+    wait_until(lambda: len(daemon.tree()[0].descriptors) <= early[0], what="descriptors as many as before")
+    assert daemon.tree()[0].resident_bytes < early[1] + (4 << 20)
+    short, long, large, seen = churn.finish(), streams.finish(), bulk.finish(), server.finish()
+    assert short["failures"] == []
+    assert [each["failure"] for each in long + large] == [None] * 44
+    assert all(each["intact"] and each["sent"] > 0 for each in long + large)
+    assert seen["resets"] == 0
+    row = wait_until(lambda: (row := daemon.stats.row("fe", "FRONTEND"))["scur"] == 0 and row)
+    assert row["stot"] == seen["connections"] == short["attempts"] + 44
+    assert (row["bin"], row["bout"]) == (seen["received"], seen["sent"])
