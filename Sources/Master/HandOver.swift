@@ -70,7 +70,6 @@ extension Supervisor {
   // MARK: What came of it
 
   func noteHandOver(_ report: HandOverReport, by worker: WorkerChild) {
-    guard worker.isHandingOver else { return }
     worker.isHandingOver = false
     handOverTotals.moved += report.moved
     handOverTotals.milliseconds = max(handOverTotals.milliseconds, report.milliseconds)

@@ -256,7 +256,8 @@ extension WorkerProcess {
     if handOver.taker == number, handOver.isWaiting { takeBatchBack(keeping: nil) }
   }
 
-  /// The clock says so.
+  /// The clock says so. Not inlined, so that the gate on allocation sees the loop apart from it.
+  @inline(never)
   mutating func handOverTimedOut() {
     guard handOver.isWaiting, context.now >= handOver.due else { return }
     let number = handOver.taker
@@ -268,9 +269,9 @@ extension WorkerProcess {
 
   // MARK: The end
 
-  /// All that can go has gone.
+  /// All that can go has gone. Listeners that rest may still bring some.
   private mutating func reportHandOver() {
-    guard isDraining, listeners.isEmpty, !handOver.hasReported else { return }
+    guard isDraining, !handOver.hasReported else { return }
     handOver.hasReported = true
     let reasons = handOver.kept.sorted { $0.key.rawValue < $1.key.rawValue }
       .map { "\($0.value) \($0.key.text)" }.joined(separator: ", ")
@@ -290,9 +291,11 @@ extension WorkerProcess {
     if handOver.isWaiting { letBatchGo() }
   }
 
-  /// Tells it when the last connection has gone, whichever way.
+  /// Tells of what has gone since it was last told.
   mutating func reportBeforeExit() {
-    if handOver.isOrdered { reportHandOver() }
+    guard handOver.isOrdered else { return }
+    if handOver.moved > 0 { handOver.hasReported = false }
+    reportHandOver()
   }
 }
 
