@@ -1,20 +1,43 @@
+/// What is wrong with a regular expression.
+public struct RegularExpressionFault: Error, Equatable, Sendable {
+  public var message: String
+  /// Bytes into the pattern.
+  public var offset: Int
+
+  public init(message: String, offset: Int) {
+    self.message = message
+    self.offset = offset
+  }
+}
+
 /// Reads configurations: from files, or from the snapshot of an earlier reading.
 public enum ConfigurationLoader {
+  /// Tells what is wrong with a regular expression, if anything.
+  ///
+  /// This room links no library for them, yet an error in one belongs among the other errors of
+  /// its file: who will compile the expressions lends his judgement.
+  public typealias RegularExpressionJudge =
+    (_ pattern: String, _ ignoresCase: Bool) -> RegularExpressionFault?
+
   /// Reads the files and directories that `-f` names, in this order.
   ///
   /// Needs no root and no network: names stay names. `environment` is what the files' variables
-  /// expand to.
-  public static func load(paths: [String], environment: [String: String]) -> LoadResult {
-    var reader = ConfigurationReader(source: .disk, environment: environment)
+  /// expand to. Without a `judge` regular expressions are taken as they stand.
+  public static func load(
+    paths: [String], environment: [String: String], judge: RegularExpressionJudge? = nil
+  ) -> LoadResult {
+    var reader = ConfigurationReader(source: .disk, environment: environment, judge: judge)
     reader.readConfigurationFiles(paths)
     return reader.finish()
   }
 
   /// Repeats a reading, with the same outcome. Only whether certificates exist is not looked at
   /// again.
-  public static func load(snapshot: ConfigurationSnapshot) -> LoadResult {
+  public static func load(
+    snapshot: ConfigurationSnapshot, judge: RegularExpressionJudge? = nil
+  ) -> LoadResult {
     var reader = ConfigurationReader(
-      source: .snapshot(snapshot), environment: snapshot.environment)
+      source: .snapshot(snapshot), environment: snapshot.environment, judge: judge)
     reader.adoptConfigurationFiles(of: snapshot)
     return reader.finish()
   }

@@ -4,6 +4,7 @@
 /// one run tells all errors and none of them twice.
 struct ConfigurationReader {
   let source: FileSource
+  let judge: ConfigurationLoader.RegularExpressionJudge?
   var environment: Environment
   var log = DiagnosticLog()
   /// What has been read so far.
@@ -32,8 +33,12 @@ struct ConfigurationReader {
   /// all of them, and a broken file of 100,000 lines would ask 100,000 times.
   private var searchesLeft = 200
 
-  init(source: FileSource, environment: [String: String]) {
+  init(
+    source: FileSource, environment: [String: String],
+    judge: ConfigurationLoader.RegularExpressionJudge?
+  ) {
     self.source = source
+    self.judge = judge
     self.environment = Environment(environment)
   }
 

@@ -46,7 +46,8 @@ struct GenerationLoader: ~Copyable {
       throw Refusal()
     }
     let result = ConfigurationLoader.load(
-      paths: arguments.files, environment: Process.variables)
+      paths: arguments.files, environment: Process.variables,
+      judge: RuleSet.fault(ofExpression:ignoringCase:))
     return try check(result, strictly: true)
   }
 

@@ -1,4 +1,5 @@
 private import CPCRE2
+import Configuration
 
 /// The compiled patterns of `-m reg`, and the one workspace that all matches share.
 ///
@@ -52,17 +53,19 @@ private import CPCRE2
     unsafe folded.deallocate()
   }
 
-  /// Why a pattern does not compile.
-  struct PatternError: Error {
-    var message: String
-    /// Bytes into the pattern.
-    var offset: Int
-  }
-
   /// Compiles one more pattern; its index is the count before.
   ///
   /// Groups do not capture, as in the reference, so back references are errors.
-  mutating func compile(_ pattern: String, ignoresCase: Bool) throws(PatternError) {
+  mutating func compile(_ pattern: String, ignoresCase: Bool) throws(RegularExpressionFault) {
+    let compiled = try unsafe Self.code(of: pattern, ignoresCase: ignoresCase)
+    // Without executable memory the pattern is interpreted: slower, and the same result.
+    _ = unsafe pcre2_jit_compile_8(compiled, PCRE2_JIT_COMPLETE)
+    unsafe codes.append(compiled)
+  }
+
+  private static func code(
+    of pattern: String, ignoresCase: Bool
+  ) throws(RegularExpressionFault) -> OpaquePointer {
     let options = PCRE2_NO_AUTO_CAPTURE | (ignoresCase ? PCRE2_CASELESS : 0)
     var code: CInt = 0
     var offset = 0
@@ -71,11 +74,20 @@ private import CPCRE2
       unsafe pcre2_compile_8($0.baseAddress, $0.count, options, &code, &offset, nil)
     }
     guard let compiled = unsafe compiled else {
-      throw PatternError(message: Self.message(of: code), offset: offset)
+      throw RegularExpressionFault(message: message(of: code), offset: offset)
     }
-    // Without executable memory the pattern is interpreted: slower, and the same result.
-    _ = unsafe pcre2_jit_compile_8(compiled, PCRE2_JIT_COMPLETE)
-    unsafe codes.append(compiled)
+    return unsafe compiled
+  }
+
+  /// What is wrong with a pattern, if anything.
+  static func fault(of pattern: String, ignoresCase: Bool) -> RegularExpressionFault? {
+    do throws(RegularExpressionFault) {
+      let compiled = try unsafe code(of: pattern, ignoresCase: ignoresCase)
+      unsafe pcre2_code_free_8(compiled)
+      return nil
+    } catch {
+      return error
+    }
   }
 
   var count: Int { unsafe codes.count }

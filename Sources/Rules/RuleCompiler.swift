@@ -14,6 +14,14 @@ extension RuleSet {
     if !compiler.diagnostics.isEmpty { throw RuleErrors(diagnostics: compiler.diagnostics) }
     self = compiler.finish()
   }
+
+  /// What PCRE2 says against a pattern of `-m reg`, if anything: for the parser of the
+  /// configuration, which links no library for it.
+  public static func fault(
+    ofExpression pattern: String, ignoringCase: Bool
+  ) -> RegularExpressionFault? {
+    RegularExpressions.fault(of: pattern, ignoresCase: ignoringCase)
+  }
 }
 
 /// Grows the arrays of a rule set.
@@ -250,7 +258,7 @@ struct RuleCompiler: ~Copyable {
   private mutating func expression(_ line: Criterion) -> CompiledCriterion.Test? {
     let start = expressions.count
     for pattern in line.strings {
-      do throws(RegularExpressions.PatternError) {
+      do throws(RegularExpressionFault) {
         try expressions.compile(pattern, ignoresCase: line.ignoresCase)
       } catch {
         _ = refuse(

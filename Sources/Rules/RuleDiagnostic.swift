@@ -1,7 +1,6 @@
 public import Configuration
 
-/// Why a rule cannot be compiled: what the parser of the configuration could not know, since it
-/// does not link PCRE2.
+/// Why a rule cannot be compiled.
 public struct RuleDiagnostic: Equatable, Sendable {
   public var message: String
   public var position: SourcePosition

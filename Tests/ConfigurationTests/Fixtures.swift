@@ -56,14 +56,14 @@ func load(
 
 func load(
   bytes: [UInt8], named path: String = "test.cfg", patterns: [String: String] = [:],
-  environment: [String: String] = [:]
+  environment: [String: String] = [:], judge: ConfigurationLoader.RegularExpressionJudge? = nil
 ) -> LoadResult {
   var snapshot = ConfigurationSnapshot(environment: environment)
   snapshot.files = [.init(path: path, role: .configuration, bytes: bytes)]
   for (path, text) in patterns {
     snapshot.files.append(.init(path: path, role: .patterns, bytes: Array(text.utf8)))
   }
-  return ConfigurationLoader.load(snapshot: snapshot)
+  return ConfigurationLoader.load(snapshot: snapshot, judge: judge)
 }
 
 extension LoadResult {

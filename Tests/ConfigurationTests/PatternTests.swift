@@ -77,6 +77,37 @@ struct PatternTests {
     #expect(result.report.hasPrefix("nets:2:3: error: bad pattern '10.0.0.0/99'"))
   }
 
+  @Test("that are bad regular expressions are told where their judge finds fault")
+  func badExpressions() {
+    let text = """
+      frontend f
+       acl a req.ssl_sni -m reg ok 0123(
+       acl a req.ssl_sni -m reg "12 ("
+       acl a req.ssl_sni -i -m reg -f names
+       acl a req.ssl_sni -m str 4(
+      """
+    let result = load(bytes: Array(text.utf8), patterns: ["names": "ok\n  012(\n"]) {
+      pattern, ignoresCase in
+      guard let offset = pattern.utf8.firstIndex(of: UInt8(ascii: "(")) else { return nil }
+      return RegularExpressionFault(
+        message: ignoresCase ? "caseless" : "bad",
+        offset: pattern.utf8.distance(from: pattern.startIndex, to: offset))
+    }
+    let expected = [
+      (1, 2, 6, "bad regular expression '012(': caseless"),
+      (0, 2, 34, "bad regular expression '0123(': bad"),
+      (0, 3, 27, "bad regular expression '12 (': bad"),
+    ]
+    for (file, line, column, message) in expected {
+      #expect(
+        result.diagnostics.contains {
+          $0.position == SourcePosition(file: file, line: line, column: column)
+            && $0.message == message
+        })
+    }
+    #expect(!result.report.contains("'4('"))
+  }
+
   @Test("take the flags before them")
   func flags() {
     let line = criterion("req.ssl_sni -i -m end -n -u 3 -- -a.example")

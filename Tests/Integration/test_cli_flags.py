@@ -71,6 +71,24 @@ def test_c_names_file_and_line_of_every_error(file):
 
 
 @pytest.mark.skipif(programs.KIND != "sluice", reason="sluice's own way to say it")
+@pytest.mark.skipif(programs.KIND != "sluice", reason="sluice's own way to say it")
+def test_a_bad_regular_expression_is_told_with_the_other_errors(file):
+    bad = file(
+        configuration(1, "127.0.0.1:1")
+        + """    acl numbered req.ssl_sni -m reg ^[0-9]+$ ^www(
+    use_backend fe if numbered
+    blance roundrobin
+"""
+    )
+    checked = sluice_command("-c", "-f", bad)
+    assert checked.returncode == 1
+    lines = bad.read_text().splitlines()
+    line = next(number for number, line in enumerate(lines, 1) if "^www(" in line)
+    column = lines[line - 1].index("^www(") + 1 + len("^www(")
+    assert f"{bad}:{line}:{column}: error: bad regular expression '^www('" in checked.stderr
+    assert f"{bad}:{line + 2}:5: error: unknown keyword 'blance'" in checked.stderr
+
+
 def test_errors_show_the_line_the_column_and_the_nearest_word(file):
     bad = file("listen a\n    mode tcp\n    bind 127.0.0.1:1\n    balance roundrobbin\n    servr s 127.0.0.1:2\n")
     result = sluice_command("-c", "-f", bad)

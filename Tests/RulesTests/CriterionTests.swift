@@ -190,10 +190,8 @@ struct CriterionTests {
   func matchLimit() throws {
     let rules = try rules(
       rejecting: .test(.serverName, .regularExpression, .strings(["^(a|aa)+$"])))
-    let clock = ContinuousClock()
-    let start = clock.now
+    // Without the bound this would not end: there are more ways than atoms.
     #expect(rules.holds(.hello(String(repeating: "a", count: 250) + "b")) == false)
-    #expect(clock.now - start < .seconds(1))
   }
 
   @Test("address text is the address's description")

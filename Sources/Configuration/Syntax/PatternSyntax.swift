@@ -18,8 +18,9 @@ extension ConfigurationReader {
   mutating func criterion(
     _ sample: SampleExpression, named word: Word, _ statement: inout Statement
   ) throws(Diagnostic) -> Criterion {
-    let flags = try patternFlags(&statement)
+    var flags = try patternFlags(&statement)
     let match = flags.match ?? sample.type.impliedMatch
+    flags.match = match
     guard sample.type.fits(match) else {
       throw statement.span(of: word).error(
         "'\(word.text)' is \(sample.type.rawValue), which '-m \(Self.name(of: match))' "
@@ -27,7 +28,7 @@ extension ConfigurationReader {
     }
     var patterns = PatternList(match: match, isVersion: sample.fetch == .helloVersion)
     for file in flags.files {
-      try addPatterns(of: file, isMap: flags.filesAreMaps, to: &patterns, statement)
+      try addPatterns(of: file, flags, to: &patterns, statement)
     }
     if !patterns.needsPatterns, let word = statement.peek {
       log.warn(
@@ -36,7 +37,7 @@ extension ConfigurationReader {
       statement.skipAll()
     }
     while let word = statement.next() {
-      try Self.add(word, to: &patterns, statement.span(of: word))
+      try add(word, flags, to: &patterns, statement.span(of: word))
     }
     warnOfMissingPatterns(patterns, flags.files.isEmpty, word, statement)
     return Criterion(
@@ -97,9 +98,12 @@ extension ConfigurationReader {
     return (word, word.text.dropping(prefix: "file@") ?? word.text, false)
   }
 
-  private static func add(
-    _ word: Word, to patterns: inout PatternList, _ span: SourceSpan
+  private func add(
+    _ word: Word, _ flags: Flags, to patterns: inout PatternList, _ span: SourceSpan
   ) throws(Diagnostic) {
+    if flags.match == .regularExpression {
+      try examine(word, ignoresCase: flags.ignoresCase, span)
+    }
     do throws(PatternList.Failure) {
       guard word.isUTF8 else {
         throw PatternList.Failure("not UTF-8; use '-m bin' and hexadecimal")
@@ -110,8 +114,22 @@ extension ConfigurationReader {
     }
   }
 
+  private func examine(
+    _ word: Word, ignoresCase: Bool, _ span: SourceSpan
+  ) throws(Diagnostic) {
+    guard let fault = judge?(word.text, ignoresCase) else { return }
+    var place = span
+    // Where quotes or escapes were taken out, bytes of the pattern are not bytes of the line.
+    if word.length == word.text.utf8.count {
+      let offset = min(fault.offset, word.length)
+      place = SourceSpan(position: span.position, length: 1)
+      place.position.column += offset
+    }
+    throw place.error("bad regular expression '\(word.text)': \(fault.message)")
+  }
+
   private mutating func addPatterns(
-    of file: (word: Word, path: String, isOptional: Bool), isMap: Bool,
+    of file: (word: Word, path: String, isOptional: Bool), _ flags: Flags,
     to patterns: inout PatternList, _ statement: Statement
   ) throws(Diagnostic) {
     let span = statement.span(of: file.word)
@@ -126,11 +144,11 @@ extension ConfigurationReader {
     var number = 0
     while let line = lines.next() {
       number += 1
-      guard let pattern = Self.patternLine(line, isMap: isMap) else { continue }
+      guard let pattern = Self.patternLine(line, isMap: flags.filesAreMaps) else { continue }
       let position = SourcePosition(
         file: index, line: number, column: pattern.column - line.startIndex + 1)
-      try Self.add(
-        pattern.word, to: &patterns,
+      try add(
+        pattern.word, flags, to: &patterns,
         SourceSpan(position: position, length: max(pattern.word.length, 1)))
     }
   }
