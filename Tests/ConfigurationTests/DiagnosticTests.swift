@@ -3,9 +3,10 @@ import Testing
 
 @Suite("Diagnostics")
 struct DiagnosticTests {
-  private func snapshot(_ text: String) -> ConfigurationSnapshot {
-    ConfigurationSnapshot(
-      files: [.init(path: "a.cfg", role: .configuration, bytes: Array(text.utf8))])
+  private func snapshot(_ text: String) -> ConfigurationSnapshot { snapshot(Array(text.utf8)) }
+
+  private func snapshot(_ bytes: [UInt8]) -> ConfigurationSnapshot {
+    ConfigurationSnapshot(files: [.init(path: "a.cfg", role: .configuration, bytes: bytes)])
   }
 
   private func rendered(_ text: String, column: Int, length: Int) -> String {
@@ -46,6 +47,18 @@ struct DiagnosticTests {
     let text = rendered(String(repeating: "é", count: 50_000), column: 50_001, length: 2)
     #expect(text.utf8.count < 1500)
     #expect(text.hasSuffix("^"))
+  }
+
+  @Test("show a place among bytes that are no text")
+  func continuationBytesOnly() {
+    let bytes = Array(repeating: UInt8(0x80), count: 400)
+    for column in [1, 2, 200, 400, 401] {
+      let text = Diagnostic(
+        .error, at: .init(file: 0, line: 1, column: column), length: 2, "wrong"
+      ).rendered(in: snapshot(bytes))
+      #expect(text.hasPrefix("a.cfg:1:\(column): error: wrong\n"))
+      #expect(text.contains("^"))
+    }
   }
 
   @Test("say it all of what has no place in a file")

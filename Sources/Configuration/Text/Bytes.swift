@@ -41,7 +41,8 @@ extension String {
 
   /// What follows `prefix`, or nil if it does not begin so.
   func dropping(prefix: String) -> String? {
-    utf8.starts(with: prefix.utf8) ? String(self.dropFirst(prefix.count)) : nil
+    // Bytes, not characters: what joins the prefix's last letter to one character is still a rest.
+    utf8.starts(with: prefix.utf8) ? String(Substring(utf8.dropFirst(prefix.utf8.count))) : nil
   }
 
   /// The text before and after the first `separator`.

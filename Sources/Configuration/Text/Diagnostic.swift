@@ -96,14 +96,14 @@ extension Diagnostic {
     byte == UInt8(ascii: "\t") ? byte : UInt8(ascii: " ")
   }
 
-  /// The nearest boundary of a UTF-8 sequence at or before `index`, so that no half character is
-  /// shown.
+  /// Where the UTF-8 sequence around `index` starts, so that no half character is shown.
+  ///
+  /// A sequence has at most four bytes (RFC 3629): what goes on for longer is not text, and looking
+  /// for its start would lead past the place in question.
   private static func characterStart(in line: ArraySlice<UInt8>, near index: Int) -> Int {
-    var index = index
-    while index > line.startIndex, index < line.endIndex, !isCharacterStart(line[index]) {
-      index -= 1
-    }
-    return index
+    guard index < line.endIndex else { return index }
+    let nearby = max(line.startIndex, index - 3)...index
+    return nearby.last { isCharacterStart(line[$0]) } ?? index
   }
 
   /// Terminals act on control bytes, and a hostile file must not reach them.
