@@ -217,6 +217,17 @@ int clinux_has_room(int fd) {
     RESULT(poll(&query, 1, 0));
 }
 
+int clinux_has_input(int fd) {
+    struct pollfd query = {.fd = fd, .events = POLLIN};
+    RESULT(poll(&query, 1, 0));
+}
+
+int clinux_has_hung_up(int fd) {
+    struct pollfd query = {.fd = fd, .events = 0};
+    int count = poll(&query, 1, 0);
+    return count < 0 ? -errno : (query.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 int clinux_if_nametoindex(const char *name) {
     unsigned index = if_nametoindex(name);
     return index == 0 ? -errno : (int)index;

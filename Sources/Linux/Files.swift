@@ -164,6 +164,14 @@ extension Descriptor {
   }
 }
 
+extension Descriptor {
+  /// What is open under a number; nil when nothing is.
+  public static func status(ofNumber number: CInt) -> FileStatus? {
+    var status = clinux_file_status()
+    return unsafe clinux_fstat(number, &status) == 0 ? FileStatus(status) : nil
+  }
+}
+
 /// The standard streams that this process writes to.
 public enum StandardStream: Int32, Sendable {
   case output = 1

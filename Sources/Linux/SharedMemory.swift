@@ -71,6 +71,24 @@ extension Descriptor {
     Descriptor(adopting: try check(unsafe name.withCString { unsafe clinux_memfd($0) }))
   }
 
+  /// Makes these bytes all that is in a regular or anonymous file. A process that dies at it leaves
+  /// a part of them.
+  ///
+  /// - SeeAlso: pwrite(2), ftruncate(2).
+  public borrowing func replaceContents(with bytes: [UInt8]) throws(Errno) {
+    var offset = 0
+    while offset < bytes.count {
+      let number = number
+      let result = unsafe bytes.withUnsafeBytes { buffer in
+        unsafe pwrite(
+          number, buffer.baseAddress.map { unsafe $0 + offset }, buffer.count - offset, offset)
+      }
+      if result < 0 { throw Errno(errno) }
+      offset += result
+    }
+    try check(clinux_ftruncate(number, Int64(bytes.count)))
+  }
+
   /// All the bytes of a regular or anonymous file, from its beginning.
   public borrowing func contents() throws(Errno) -> [UInt8] {
     let size = clinux_file_size(number)

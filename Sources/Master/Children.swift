@@ -24,11 +24,17 @@ final class WorkerChild {
   let socket: Descriptor
   /// The end that each controller gets a copy of.
   let controllerEnd: Descriptor
+  /// Counts in another ledger, of a layout that this release does not have: its lane is none of ours.
+  var isForeign = false
+  /// Nil for a child of this process.
+  let handle: ProcessHandle?
 
   init(
     pid: Int32, lane: Int, generation: UInt64, slot: Int, started: Int64,
-    socket: consuming Descriptor, controllerEnd: consuming Descriptor
+    socket: consuming Descriptor, controllerEnd: consuming Descriptor,
+    handle: consuming ProcessHandle? = nil
   ) {
+    self.handle = handle
     self.pid = pid
     self.lane = lane
     self.generation = generation
@@ -36,6 +42,20 @@ final class WorkerChild {
     self.started = started
     self.socket = socket
     self.controllerEnd = controllerEnd
+  }
+
+  var isAdopted: Bool {
+    switch handle {
+    case .some: true
+    case .none: false
+    }
+  }
+
+  func kill() {
+    switch handle {
+    case .some(let handle): try? handle.send(.kill)
+    case .none: try? Process.send(.kill, to: pid)
+    }
   }
 
   /// Tells it something short. A worker whose queue is full does not listen: it is ended by force
@@ -62,12 +82,32 @@ final class ControllerChild {
   /// Has not been told of the workers that there are now, since its queue was full.
   var isOutdated = true
   let socket: Descriptor
+  /// Nil for a child of this process.
+  let handle: ProcessHandle?
 
-  init(pid: Int32, generation: UInt64, started: Int64, socket: consuming Descriptor) {
+  init(
+    pid: Int32, generation: UInt64, started: Int64, socket: consuming Descriptor,
+    handle: consuming ProcessHandle? = nil
+  ) {
+    self.handle = handle
     self.pid = pid
     self.generation = generation
     self.started = started
     self.socket = socket
+  }
+
+  var isAdopted: Bool {
+    switch handle {
+    case .some: true
+    case .none: false
+    }
+  }
+
+  func kill() {
+    switch handle {
+    case .some(let handle): try? handle.send(.kill)
+    case .none: try? Process.send(.kill, to: pid)
+    }
   }
 
   /// - Returns: whether it took it.
@@ -78,17 +118,40 @@ final class ControllerChild {
   }
 }
 
-// MARK: - Over an exec
+// MARK: - Over an exec, or the death of a master
+
+extension ProcessHandle {
+  /// Gets hold of the process at the other end of a socket.
+  ///
+  /// The number alone might be another process's by now. But whoever holds the other end now has
+  /// lived all the while, so the number was its own in the moment in which the handle was opened.
+  ///
+  /// - Throws: `ESRCH` when it has ended.
+  fileprivate static func of(
+    _ process: Int32, holding socket: borrowing Descriptor
+  ) throws(Errno) -> ProcessHandle {
+    let handle = try ProcessHandle(of: process)
+    if socket.hasHungUp { throw .noSuchProcess }
+    return handle
+  }
+}
 
 extension WorkerChild {
-  /// - Returns: nil when its sockets are not there.
+  /// - Returns: nil when its sockets are not there, or it is no child and has ended.
   convenience init?(_ state: MasterState.Worker) {
     guard let socket = Descriptor.inherited(state.socket),
       let controllerEnd = Descriptor.inherited(state.controllerEnd)
     else { return nil }
+    var handle: ProcessHandle?
+    do throws(Errno) {
+      if state.isAdopted { handle = try .of(state.pid, holding: socket) }
+    } catch {
+      return nil
+    }
     self.init(
       pid: state.pid, lane: state.lane, generation: state.generation, slot: state.slot,
-      started: state.started, socket: socket, controllerEnd: controllerEnd)
+      started: state.started, socket: socket, controllerEnd: controllerEnd, handle: handle)
+    isForeign = state.isForeign
     isReady = state.isReady
     isDraining = state.isDraining
     hasLeft = state.isDraining
@@ -99,15 +162,22 @@ extension WorkerChild {
     MasterState.Worker(
       pid: pid, lane: lane, generation: generation, slot: slot, started: started,
       isReady: isReady, isDraining: isDraining, endBy: endBy, socket: socket.numberForSuccessor,
-      controllerEnd: controllerEnd.numberForSuccessor)
+      controllerEnd: controllerEnd.numberForSuccessor, isAdopted: isAdopted, isForeign: isForeign)
   }
 }
 
 extension ControllerChild {
   convenience init?(_ state: MasterState.Controller) {
     guard let socket = Descriptor.inherited(state.socket) else { return nil }
+    var handle: ProcessHandle?
+    do throws(Errno) {
+      if state.isAdopted { handle = try .of(state.pid, holding: socket) }
+    } catch {
+      return nil
+    }
     self.init(
-      pid: state.pid, generation: state.generation, started: state.started, socket: socket)
+      pid: state.pid, generation: state.generation, started: state.started, socket: socket,
+      handle: handle)
     isReady = state.isReady
     isStopping = state.isStopping
     endBy = state.endBy
@@ -116,6 +186,7 @@ extension ControllerChild {
   var state: MasterState.Controller {
     MasterState.Controller(
       pid: pid, generation: generation, started: started, isReady: isReady,
-      isStopping: isStopping, endBy: endBy, socket: socket.numberForSuccessor)
+      isStopping: isStopping, endBy: endBy, socket: socket.numberForSuccessor,
+      isAdopted: isAdopted)
   }
 }

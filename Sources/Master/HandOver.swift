@@ -27,7 +27,8 @@ extension Supervisor {
 
   private func handOver(_ giver: WorkerChild) {
     let takers = takers(for: giver)
-    guard !takers.isEmpty else { return }
+    // Whose connection it is, a cell of the ledger settles: both have to have the same one.
+    guard !takers.isEmpty, !giver.isForeign else { return }
     do throws(Errno) {
       var lanes: [UInt32] = []
       var ends = DescriptorTable()

@@ -12,6 +12,8 @@ struct InheritedSockets: ~Copyable {
   /// What each is called, and its number at the start.
   private var names: [String] = []
   private var numbers: [Int32] = []
+  /// What a master before this one left with the service manager. Nobody owns these yet.
+  private(set) var estate = Estate()
   /// Descriptors that were open when the program began: `fd@N` may name these and no other.
   private var strangers: Set<Int32> = []
 
@@ -28,15 +30,18 @@ struct InheritedSockets: ~Copyable {
     var inherited = InheritedSockets()
     inherited.strangers = Set(File.names(in: "/proc/self/fd").compactMap { Int32($0) })
     guard let process = Process.variable("LISTEN_PID"), Int32(process) == Process.id,
-      let count = Process.variable("LISTEN_FDS").flatMap({ Int32($0) }), (1...4096).contains(count)
+      let count = Process.variable("LISTEN_FDS").flatMap({ Int32($0) }),
+      (1...65_536).contains(count)
     else { return inherited }
     let names = (Process.variable("LISTEN_FDNAMES") ?? "")
       .split(separator: ":", omittingEmptySubsequences: false).map(String.init)
     for index in 0..<count {
-      guard let socket = Descriptor.inherited(3 + index) else { continue }
       let name = Int(index) < names.count ? names[Int(index)] : "unknown"
+      if inherited.estate.add(name, number: 3 + index) { continue }
+      guard let socket = Descriptor.inherited(3 + index) else { continue }
       inherited.add(socket, name: name)
     }
+    inherited.estate.read()
     return inherited
   }
 

@@ -69,10 +69,15 @@ final class ListenerSet {
   ///
   /// To be called before the old generation is told to drain: its workers then hold the last copies
   /// and empty the queues before they close them.
-  func closeRetired() {
+  ///
+  /// - Returns: whether there was anything.
+  @discardableResult
+  func closeRetired() -> Bool {
+    let wasAny = !retired.isEmpty || !retiredStats.isEmpty
     for listener in retired + retiredStats { listener.removeFile() }
     retired = []
     retiredStats = []
+    return wasAny
   }
 
   /// Lets go of what connections come from: a graceful stop.
@@ -100,12 +105,14 @@ extension ListenerSet {
     binding plan: ListenerPlan, control: ControlSocket?, probes: Bool,
     _ inherited: consuming InheritedSockets, _ log: MasterLog
   ) throws(ListenFailure) {
-    var binder = ListenerBinder(inherited: inherited, log: log)
     let binds = plan.binds.map(\.specification)
-    if probes { try binder.probe(binds + plan.statsSockets) }
     let slots = plan.sharesSockets ? nil : plan.workers
+    let left = LeftListeners(inherited.estate, wanted: binds)
+    var binder = ListenerBinder(inherited: inherited, log: log)
+    if probes { try binder.probe(left.missing + plan.statsSockets) }
     var failures: [String] = []
-    let boundBinds = binder.listen(binds, slots: slots, &failures)
+    let made = binder.listen(left.missing, slots: slots, &failures)
+    let boundBinds = left.filled(with: made, slots: slots, log)
     let boundStats = binder.listen(plan.statsSockets, slots: nil, &failures)
     guard failures.isEmpty else {
       for listener in boundBinds + boundStats { listener.removeFile() }
@@ -117,6 +124,48 @@ extension ListenerSet {
     for socket in binder.inherited.leftOver {
       log.warning("\(socket) was passed in and no 'bind' wants it: closed")
     }
+  }
+}
+
+/// The listeners of a master that is gone, for the connections that wait in them.
+private struct LeftListeners {
+  /// By index of what is wanted: nil where there is none.
+  private let found: [HeldListener?]
+  private let wanted: [ListenerSpecification]
+
+  init(_ estate: Estate, wanted: [ListenerSpecification]) {
+    let held = (estate.state?.binds ?? []).map { HeldListener($0) }
+      .filter { !$0.sockets.isEmpty && $0.isReachable }
+    let match = ListenerMatch(
+      wanted: wanted.map(\.key), held: held.map(\.specification.key))
+    found = match.held.map { $0.map { held[$0] } }
+    self.wanted = wanted
+  }
+
+  /// What has to be made.
+  var missing: [ListenerSpecification] {
+    zip(wanted, found).filter { $0.1 == nil }.map(\.0)
+  }
+
+  /// All that is wanted, with `made` in the place of what was missing. Where some could not be made
+  /// there are fewer.
+  func filled(with made: [HeldListener], slots: Int?, _ log: MasterLog) -> [HeldListener] {
+    var made = made[...]
+    return zip(wanted, found).compactMap { specification, listener in
+      guard let listener else { return made.popFirst() }
+      listener.adopt(specification, log)
+      if let slots { ListenerBinder.addSiblings(to: listener, upTo: slots, log) }
+      return listener
+    }
+  }
+}
+
+extension HeldListener {
+  /// Whether clients can still find it: a unix socket whose file is gone is lost.
+  fileprivate var isReachable: Bool {
+    guard case .socket(.unix(let path)) = specification.key.address else { return true }
+    guard let file, let now = try? File.status(path) else { return false }
+    return now.device == file.device && now.inode == file.inode
   }
 }
 

@@ -1,8 +1,9 @@
 /// What a master tells its successor: itself after execve(2), as a rule of the next release.
 ///
 /// It goes through an anonymous file whose number is in the environment. Descriptors are the
-/// numbers that they keep over the exec. This is a plain value; ``Supervisor`` turns it into owners
-/// and back.
+/// numbers that they keep over the exec. For a master that may crash the same state lies in the
+/// service manager's store, where descriptors are keys (``DescriptorStore``). This is a plain value;
+/// ``Supervisor`` turns it into owners and back.
 struct MasterState: Equatable, Sendable {
   /// Why the successor runs.
   enum Purpose: Int, Equatable, Sendable {
@@ -10,6 +11,8 @@ struct MasterState: Equatable, Sendable {
     case takeOver = 1
     /// The new generation did not come up: go on with the one before.
     case fallBack = 2
+    /// The master died: go on with what it left running.
+    case adopt = 3
   }
 
   /// The files that make up a generation, kept open so that it can be gone back to.
@@ -48,6 +51,10 @@ struct MasterState: Equatable, Sendable {
     var socket: Int32
     /// The end that controllers get copies of.
     var controllerEnd: Int32
+    /// Started by a master that has died since: no child of this one.
+    var isAdopted = false
+    /// Counts in another ledger, of a layout that this release does not have.
+    var isForeign = false
   }
 
   struct Controller: Equatable, Sendable {
@@ -58,12 +65,29 @@ struct MasterState: Equatable, Sendable {
     var isStopping: Bool
     var endBy: Int64
     var socket: Int32
+    /// Started by a master that has died since: no child of this one.
+    var isAdopted = false
   }
 
   /// Someone who asked for a reload and has not been answered.
   struct Waiter: Equatable, Sendable {
     var controller: Int32
     var requestID: UInt64
+  }
+
+  /// What lies in the service manager's store, for ``DescriptorStore``.
+  struct Store: Equatable, Sendable {
+    var nextKey: Int32
+    var sequence: UInt64
+    /// Where the state is written to.
+    var files: [Int32]
+    var entries: [StoredDescriptor]
+  }
+
+  struct StoredDescriptor: Equatable, Sendable {
+    var key: Int32
+    var kind: DescriptorKind
+    var number: Int32
   }
 
   var purpose = Purpose.takeOver
@@ -95,20 +119,10 @@ struct MasterState: Equatable, Sendable {
   var wantsAnotherReload = false
   /// What the reload had to say: warnings, or why it failed.
   var text = ""
-
-  /// All descriptors that it names: what must survive the exec.
-  var descriptors: [Int32] {
-    var numbers = [ledger] + doorbells
-    for listener in binds + statsSockets + [control].compactMap(\.self) {
-      numbers += listener.sockets
-    }
-    for worker in workers { numbers += [worker.socket, worker.controllerEnd] }
-    numbers += controllers.map(\.socket)
-    for release in [current, previous].compactMap(\.self) {
-      numbers += [release.daemon, release.snapshot] + [release.controller].compactMap(\.self)
-    }
-    return numbers
-  }
+  /// It was told to end, so that whoever starts next is to read the files.
+  var isStopping = false
+  /// Nil where no service manager keeps descriptors.
+  var store: Store?
 
   /// The state to go back with, when what it describes did not come up.
   func fallingBack(because text: String) -> MasterState? {

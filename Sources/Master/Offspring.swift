@@ -23,8 +23,7 @@ extension Supervisor {
       switch message {
       case .workerReady:
         worker.isReady = true
-        let lane = ledger.lane(worker.lane)
-        if !worker.isDraining { lane[.state].store(LaneState.ready.rawValue) }
+        if !worker.isDraining { note(.ready, of: worker) }
         handOverRest()
       case .workerStopping:
         worker.hasLeft = true
@@ -73,12 +72,16 @@ extension Supervisor {
   private func markDraining(_ worker: WorkerChild) {
     guard !worker.isDraining else { return }
     worker.isDraining = true
-    ledger.lane(worker.lane)[.state].store(LaneState.draining.rawValue)
+    note(.draining, of: worker)
     controllersAreOutdated()
     guard let bound = generation.configuration.global.hardStopAfter else { return }
     // The worker keeps to it by itself; this is for one that cannot any more.
     worker.endBy = Clock.monotonic + Int64(bound) * 1_000_000 + Patience.stop
     forceDue = min(forceDue, worker.endBy)
+  }
+
+  private func note(_ state: LaneState, of worker: WorkerChild) {
+    if !worker.isForeign { ledger.lane(worker.lane)[.state].store(state.rawValue) }
   }
 
   func stop(_ controller: ControllerChild) {
@@ -92,13 +95,14 @@ extension Supervisor {
   /// Ends those whose time is over.
   func endByForce(_ now: Int64) {
     forceDue = .max
-    for (pid, endBy) in workers.map({ ($0.pid, $0.endBy) })
-      + controllers.map({ ($0.pid, $0.endBy) })
-    {
-      if endBy <= now {
-        try? Process.send(.kill, to: pid)
+    for worker in workers {
+      if worker.endBy <= now { worker.kill() } else { forceDue = min(forceDue, worker.endBy) }
+    }
+    for controller in controllers {
+      if controller.endBy <= now {
+        controller.kill()
       } else {
-        forceDue = min(forceDue, endBy)
+        forceDue = min(forceDue, controller.endBy)
       }
     }
   }
@@ -118,30 +122,58 @@ extension Supervisor {
     }
   }
 
-  private func ended(_ worker: WorkerChild, _ status: ExitStatus) {
-    ledger.settle(lane: worker.lane, slots: slotCount)
+  /// A process that another master started has ended; how is not known.
+  func adoptedHasEnded(_ pid: Int32) {
+    if let index = workers.firstIndex(where: { $0.pid == pid && $0.isAdopted }) {
+      let worker = workers.remove(at: index)
+      forget(worker.handle)
+      ended(worker, nil)
+    } else if let index = controllers.firstIndex(where: { $0.pid == pid && $0.isAdopted }) {
+      let controller = controllers.remove(at: index)
+      forget(controller.handle)
+      ended(controller, nil)
+    }
+  }
+
+  private func forget(_ handle: borrowing ProcessHandle?) {
+    switch handle {
+    case .some(let handle): try? epoll.remove(handle.descriptor)
+    case .none: break
+    }
+  }
+
+  /// `status` is nil where it is not known.
+  private func ended(_ worker: WorkerChild, _ status: ExitStatus?) {
+    settle(worker)
     // Places that it held, or a turn that it had, may be what others wait for.
     for other in workers { doorbells[other.lane].ring() }
     controllersAreOutdated()
     if case .stopping = phase { return }
-    let wasOrdered = worker.isDraining && status == .exited(0)
+    let wasOrdered = worker.isDraining && status ?? .exited(0) == .exited(0)
     let name = "worker \(worker.slot) of generation \(worker.generation) (\(worker.pid))"
     if wasOrdered { return log.notice("\(name) has finished") }
-    log.alert("\(name) ended with \(status)")
+    log.alert("\(name) ended\(ending(status))")
     guard worker.generation == release.generation, !worker.isDraining else { return }
     if phase == .bringingUp {
-      failToComeUp("worker \(worker.slot) (\(worker.pid)) ended with \(status)")
+      failToComeUp("worker \(worker.slot) (\(worker.pid)) ended\(ending(status))")
     } else {
       let now = Clock.monotonic
       schedule.restartWorker(slot: worker.slot, afterLifeOf: now - worker.started, now: now)
     }
   }
 
-  private func ended(_ controller: ControllerChild, _ status: ExitStatus) {
+  private func ending(_ status: ExitStatus?) -> String { status.map { " with \($0)" } ?? "" }
+
+  /// Gives back what a worker that has ended held in the ledger.
+  func settle(_ worker: WorkerChild) {
+    if !worker.isForeign { ledger.settle(lane: worker.lane, slots: slotCount) }
+  }
+
+  private func ended(_ controller: ControllerChild, _ status: ExitStatus?) {
     waiters.removeAll { $0.controller == controller.pid }
     laterWaiters.removeAll { $0.controller == controller.pid }
     guard !controller.isStopping else { return }
-    log.alert("the controller (\(controller.pid)) ended with \(status)")
+    log.alert("the controller (\(controller.pid)) ended\(ending(status))")
     guard controller.generation == release.generation else { return }
     if case .stopping = phase { return }
     let now = Clock.monotonic

@@ -143,6 +143,8 @@ extension Supervisor {
     state.waiters = waiters
     state.laterWaiters = laterWaiters
     state.wantsAnotherReload = wantsAnotherReload
+    if case .stopping = phase { state.isStopping = true }
+    state.store = store?.state
     return state
   }
 
@@ -165,7 +167,7 @@ extension Supervisor {
   private func finishReload() {
     // Before the drain: the workers that leave then hold the last copies of these sockets, and
     // empty their queues.
-    listeners.closeRetired()
+    if listeners.closeRetired() { letStoreGo() }
     for worker in workers where worker.generation != release.generation && !worker.isDraining {
       drain(worker)
     }
@@ -176,6 +178,12 @@ extension Supervisor {
     // Before they are told the outcome: whoever connects after that is to meet the new controller.
     stopFormerControllers(but: laterWaiters)
     handOverDue = Clock.monotonic + Patience.handOver
+  }
+
+  /// Makes the service manager close what the master has closed: what it holds still listens.
+  func letStoreGo() {
+    keepState()
+    store?.settle()
   }
 
   /// Tells the outcome once the old workers have said that they accept no more, so that who connects
@@ -275,7 +283,7 @@ extension Supervisor {
     for worker in unready {
       try? Process.send(.kill, to: worker.pid)
       _ = Process.wait(for: worker.pid)
-      ledger.settle(lane: worker.lane, slots: slotCount)
+      settle(worker)
     }
     workers.removeAll { worker in unready.contains { $0 === worker } }
     for controller in controllers where controller.generation == release.generation {

@@ -9,6 +9,8 @@ enum Startup {
     // Before anything is opened: `fd@N` names what was open when the program began.
     let inherited = InheritedSockets.fromEnvironment()
     let log = MasterLog(isQuiet: arguments.isQuiet)
+    Adoption.run(arguments, commandLine: commandLine, inherited.estate, log)
+    inherited.estate.closeRest(but: inherited.estate.state?.reusableDescriptors ?? [])
     do throws(StartFailure) {
       let supervisor = try prepare(arguments, commandLine, inherited, log)
       supervisor.bringUp()
@@ -33,10 +35,15 @@ enum Startup {
     }
     tellWithoutEffect(arguments, log)
     let background = try generation.configuration.global.daemonize ? goToBackground() : nil
+    let estate = inherited.estate
     let listeners = try listen(generation.plan, control, arguments, inherited, log)
     let supervisor = try assemble(
-      arguments, commandLine, path, log, generation, loader.controller, listeners)
+      arguments, commandLine, path, log, generation, loader.controller, listeners,
+      number: (estate.state?.lastGeneration ?? 0) + 1)
     supervisor.background = background
+    supervisor.store = DescriptorStore(
+      estate, keeping: estate.state?.reusableDescriptors ?? [], log)
+    if let state = estate.state { supervisor.adoptForeigners(state) }
     return supervisor
   }
 
@@ -80,11 +87,12 @@ enum Startup {
 
   private static func assemble(
     _ arguments: Arguments, _ commandLine: [String], _ path: String, _ log: MasterLog,
-    _ generation: Generation, _ controller: borrowing Descriptor?, _ listeners: ListenerSet
+    _ generation: Generation, _ controller: borrowing Descriptor?, _ listeners: ListenerSet,
+    number: UInt64
   ) throws(StartFailure) -> Supervisor {
     do throws(Errno) {
       let release = Release(
-        generation: 1, daemon: try File.open("/proc/self/exe"),
+        generation: number, daemon: try File.open("/proc/self/exe"),
         controller: try duplicate(controller),
         snapshot: try Descriptor.sealedFile(
           name: "sluice-snapshot", generation.snapshot.encoded))
@@ -153,6 +161,7 @@ extension Supervisor {
     if arguments.isVerbose { tellDetails() }
     notifier.ready("Ready.")
     letStarterGo()
+    dismissOtherGenerations()
     send(.user1, to: arguments.processesToFinish)
     send(.terminate, to: arguments.processesToTerminate)
   }

@@ -27,6 +27,8 @@ extension MasterState {
     static let wantsAnotherReload: UInt16 = 18
     static let text: UInt16 = 19
     static let control: UInt16 = 20
+    static let isStopping: UInt16 = 21
+    static let store: UInt16 = 22
   }
 
   var encoded: [UInt8] {
@@ -51,6 +53,8 @@ extension MasterState {
     for waiter in laterWaiters { writer.write(Tag.laterWaiter, record: waiter.write) }
     writer.write(Tag.wantsAnotherReload, wantsAnotherReload)
     writer.write(Tag.text, text)
+    writer.write(Tag.isStopping, isStopping)
+    if let store { writer.write(Tag.store, record: store.write) }
     return Self.magic + writer.bytes
   }
 
@@ -83,6 +87,8 @@ extension MasterState {
     laterWaiters = try reader.records(Tag.laterWaiter, Waiter.init)
     wantsAnotherReload = try reader.flag(Tag.wantsAnotherReload)
     text = reader.text(Tag.text) ?? ""
+    isStopping = try reader.flag(Tag.isStopping)
+    store = try reader.records(Tag.store, Store.init).first
   }
 }
 
@@ -142,6 +148,8 @@ extension MasterState.Worker {
     writer.write(8, Int(socket))
     writer.write(9, Int(controllerEnd))
     writer.write(10, Int(endBy))
+    writer.write(11, isAdopted)
+    writer.write(12, isForeign)
   }
 
   fileprivate init(_ reader: RecordReader) throws(RecordError) {
@@ -151,7 +159,8 @@ extension MasterState.Worker {
       started: try reader.required(5, as: Int64.self), isReady: try reader.flag(6),
       isDraining: try reader.flag(7),
       endBy: Int64(try reader.number(10) ?? .max), socket: try reader.required(8, as: Int32.self),
-      controllerEnd: try reader.required(9, as: Int32.self))
+      controllerEnd: try reader.required(9, as: Int32.self),
+      isAdopted: try reader.flag(11), isForeign: try reader.flag(12))
   }
 }
 
@@ -164,6 +173,7 @@ extension MasterState.Controller {
     writer.write(5, isStopping)
     writer.write(6, Int(socket))
     writer.write(7, Int(endBy))
+    writer.write(8, isAdopted)
   }
 
   fileprivate init(_ reader: RecordReader) throws(RecordError) {
@@ -172,7 +182,43 @@ extension MasterState.Controller {
       generation: try reader.required(2, as: UInt64.self),
       started: try reader.required(3, as: Int64.self), isReady: try reader.flag(4),
       isStopping: try reader.flag(5), endBy: Int64(try reader.number(7) ?? .max),
-      socket: try reader.required(6, as: Int32.self))
+      socket: try reader.required(6, as: Int32.self), isAdopted: try reader.flag(8))
+  }
+}
+
+extension MasterState.Store {
+  fileprivate func write(to writer: inout RecordWriter) {
+    writer.write(1, Int(nextKey))
+    writer.write(2, sequence)
+    for file in files { writer.write(3, Int(file)) }
+    for entry in entries { writer.write(4, record: entry.write) }
+  }
+
+  fileprivate init(_ reader: RecordReader) throws(RecordError) {
+    self.init(
+      nextKey: try reader.required(1, as: Int32.self),
+      sequence: UInt64(UInt(bitPattern: try reader.required(2))),
+      files: try reader.numbers(3).map { Int32(truncatingIfNeeded: $0) },
+      // One of a kind that only a newer release knows is left in the store, which is no harm.
+      entries: try reader.records(4, MasterState.StoredDescriptor.read).compactMap(\.self))
+  }
+}
+
+extension MasterState.StoredDescriptor {
+  fileprivate func write(to writer: inout RecordWriter) {
+    writer.write(1, Int(key))
+    writer.write(2, kind.rawValue)
+    writer.write(3, Int(number))
+  }
+
+  /// - Returns: nil when it is of a kind that is not known.
+  fileprivate static func read(_ reader: RecordReader) throws(RecordError) -> Self? {
+    guard let kind = reader.text(2).flatMap({ MasterState.DescriptorKind(rawValue: $0) }) else {
+      return nil
+    }
+    return Self(
+      key: try reader.required(1, as: Int32.self), kind: kind,
+      number: try reader.required(3, as: Int32.self))
   }
 }
 

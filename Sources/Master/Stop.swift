@@ -29,6 +29,7 @@ extension Supervisor {
     begin(toStop: 0, "Finishing connections.")
     // Before the drain, as on a reload.
     listeners.closeBinds()
+    letStoreGo()
     for worker in workers where !worker.isDraining { drain(worker) }
   }
 
@@ -38,6 +39,7 @@ extension Supervisor {
     trial?.abandon()
     trial = nil
     answerThatItStops()
+    keepState()
     notifier.stopping(text)
     log.notice(text == "Stopping." ? "stopping" : "stopping when the last connection has ended")
   }

@@ -21,6 +21,7 @@ enum Successor {
     file.close()
     do throws(Failure) {
       let supervisor = try restore(state, arguments, commandLine, log)
+      supervisor.store = DescriptorStore(state.store, log)
       supervisor.resume(state)
       supervisor.run()
     } catch {
@@ -29,11 +30,11 @@ enum Successor {
   }
 
   /// Why it cannot go on.
-  private struct Failure: Error {
+  struct Failure: Error {
     let message: String
   }
 
-  private static func restore(
+  static func restore(
     _ state: MasterState, _ arguments: Arguments, _ commandLine: [String], _ log: MasterLog
   ) throws(Failure) -> Supervisor {
     guard let release = Release(state.current) else {
@@ -118,7 +119,7 @@ extension Release {
 
 extension Supervisor {
   /// Takes up what the image before had.
-  fileprivate func resume(_ state: MasterState) {
+  func resume(_ state: MasterState) {
     adoptChildren(state)
     lastGeneration = state.lastGeneration
     reloads = state.reloads
@@ -137,25 +138,40 @@ extension Supervisor {
       listeners.dropWhatWasMade()
       failReload(state.text)
       fillEmptySlots()
+    case .adopt: finishAdoption()
     }
   }
 
-  private func adoptChildren(_ state: MasterState) {
-    workers = state.workers.compactMap { WorkerChild($0) }
-    controllers = state.controllers.compactMap { ControllerChild($0) }
-    for worker in workers {
-      try? epoll.add(worker.socket, .readable, token: Source.worker(worker.pid).token)
-      forceDue = min(forceDue, worker.endBy)
+  func adoptChildren(_ state: MasterState) {
+    for known in state.workers {
+      if let worker = WorkerChild(known) {
+        workers.append(worker)
+        watch(worker.socket, .worker(worker.pid), end: worker.handle, worker.pid)
+        forceDue = min(forceDue, worker.endBy)
+      } else if !known.isForeign {
+        ledger.settle(lane: known.lane, slots: slotCount)
+      }
     }
+    controllers = state.controllers.compactMap { ControllerChild($0) }
     for controller in controllers {
-      try? epoll.add(
-        controller.socket, .readable, token: Source.controller(controller.pid).token)
+      watch(controller.socket, .controller(controller.pid), end: controller.handle, controller.pid)
       forceDue = min(forceDue, controller.endBy)
     }
   }
 
+  private func watch(
+    _ socket: borrowing Descriptor, _ source: Source, end: borrowing ProcessHandle?, _ pid: Int32
+  ) {
+    try? epoll.add(socket, .readable, token: source.token)
+    switch end {
+    case .some(let handle):
+      try? epoll.add(handle.descriptor, .readable, token: Source.end(pid).token)
+    case .none: break
+    }
+  }
+
   /// Starts what ended while the other generation tried.
-  private func fillEmptySlots() {
+  func fillEmptySlots() {
     let now = Clock.monotonic
     let filled = Set(servingWorkers.map(\.slot))
     for slot in 0..<generation.workerCount where !filled.contains(slot) {

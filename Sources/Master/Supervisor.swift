@@ -46,6 +46,9 @@ final class Supervisor {
   /// While stopping: connections are not waited for.
   var isStoppingNow = false
 
+  /// What is kept for the case that the master dies; nil where nobody keeps anything.
+  var store: DescriptorStore?
+
   // What came before and serves until this generation does.
   var previous: Release?
 
@@ -140,9 +143,12 @@ extension Supervisor {
     case trial
     case worker(Int32)
     case controller(Int32)
+    /// The end of a process that is no child.
+    case end(Int32)
 
     private static let worker: UInt64 = 2 << 32
     private static let controller: UInt64 = 3 << 32
+    private static let end: UInt64 = 4 << 32
 
     var token: UInt64 {
       switch self {
@@ -150,6 +156,7 @@ extension Supervisor {
       case .trial: 1
       case .worker(let pid): Self.worker | UInt64(UInt32(bitPattern: pid))
       case .controller(let pid): Self.controller | UInt64(UInt32(bitPattern: pid))
+      case .end(let pid): Self.end | UInt64(UInt32(bitPattern: pid))
       }
     }
 
@@ -159,7 +166,8 @@ extension Supervisor {
       case 0: self = .signals
       case 1: self = .trial
       case Self.worker..<Self.controller: self = .worker(pid)
-      default: self = .controller(pid)
+      case Self.controller..<Self.end: self = .controller(pid)
+      default: self = .end(pid)
       }
     }
   }
@@ -171,6 +179,7 @@ extension Supervisor {
     while true {
       tick(Clock.monotonic)
       advance()
+      keepState()
       let count = (try? epoll.wait(milliseconds: millisecondsUntilDue(Clock.monotonic))) ?? 0
       for index in 0..<count { handle(epoll[index]) }
     }
@@ -182,6 +191,7 @@ extension Supervisor {
     case .trial: listenToTrial()
     case .worker(let pid): listen(toWorker: pid)
     case .controller(let pid): listen(toController: pid)
+    case .end(let pid): adoptedHasEnded(pid)
     }
   }
 
@@ -193,6 +203,12 @@ extension Supervisor {
     case .stopping(let status): exitWhenAlone(status)
     }
     if let trial, trial.isOver { conclude(trial) }
+  }
+
+  /// A daemon that has never been ready is nothing to go on with.
+  func keepState() {
+    guard let store, phase != .bringingUp || previous != nil else { return }
+    store.keep(state)
   }
 
   // MARK: Time

@@ -13,17 +13,14 @@ enum WorkerCount {
   }
 
   private static var grantedProcessors: Int? {
-    let own = contents("/proc/self/cgroup").flatMap(unifiedGroup) ?? "/"
+    let own = ControlGroup.contents("/proc/self/cgroup").flatMap(ControlGroup.unifiedGroup) ?? "/"
     // A container sees its own group as the root.
     for path in ["/sys/fs/cgroup\(own)/cpu.max", "/sys/fs/cgroup/cpu.max"] {
-      if let text = contents(path), let granted = processors(quota: text) { return granted }
+      if let text = ControlGroup.contents(path), let granted = processors(quota: text) {
+        return granted
+      }
     }
     return nil
-  }
-
-  /// The path in the line `0::/path`.
-  static func unifiedGroup(_ text: String) -> String? {
-    text.split(separator: "\n").first { $0.hasPrefix("0::") }.map { String($0.dropFirst(3)) }
   }
 
   /// Reads `cpu.max`: microseconds of time, in microseconds; nil where it is unlimited.
@@ -35,10 +32,5 @@ enum WorkerCount {
       quota > 0
     else { return nil }
     return max(1, (quota + period - 1) / period)
-  }
-
-  private static func contents(_ path: String) -> String? {
-    guard let file = try? File.open(path), let bytes = try? file.contents() else { return nil }
-    return String(decoding: bytes, as: UTF8.self)
   }
 }

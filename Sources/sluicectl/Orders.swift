@@ -56,13 +56,16 @@ struct Reload: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Wait until the new configuration runs, or is refused.")
   var wait = true
 
+  @Flag(name: .shortAndLong, help: "Print nothing: the exit status tells, and the daemon's log.")
+  var quiet = false
+
   func run() throws {
     guard wait else { return try options.daemon.leave("reload") }
     let answer = try options.daemon.ask("reload")
     let success = answer.hasPrefix("Success=1")
     let text = answer.split(separator: "\n").drop { $0.hasPrefix("Success=") || $0 == "--" }
       .map { $0 + "\n" }.joined()
-    print(text, terminator: "")
+    if !quiet { print(text, terminator: "") }
     if !success { throw text.isEmpty ? fail("the daemon did not reload") : ExitCode.failure }
   }
 }

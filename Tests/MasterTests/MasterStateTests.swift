@@ -67,7 +67,21 @@ struct MasterStateTests {
     ]
     state.current = .init(generation: 2, daemon: 20, controller: 21, snapshot: 22)
     state.previous = .init(generation: 1, daemon: 23, controller: nil, snapshot: 24)
-    #expect(state.descriptors.sorted() == Array(10...24))
+    state.store = .init(nextKey: 1, sequence: 1, files: [25, 26], entries: [])
+    #expect(state.descriptors.sorted() == Array(10...26))
+  }
+
+  @Test("gives every descriptor another number, and back")
+  func renumbering() {
+    var seed = Seed(number: 6)
+    for _ in 0..<50 {
+      let state = seed.state()
+      var other = state
+      other.renumber { _, number in number + 7 }
+      #expect(other.descriptors == state.descriptors.map { $0 + 7 })
+      other.renumber { _, number in number - 7 }
+      #expect(other == state)
+    }
   }
 
   @Test("falling back is to what was before, with the reason")
@@ -80,6 +94,74 @@ struct MasterStateTests {
     #expect(former?.current == state.previous)
     #expect(former?.previous == nil)
     #expect(former?.text == "a worker died")
+  }
+}
+
+@Suite("The state in the service manager's store")
+struct StateFileTests {
+  @Test("comes back as it was")
+  func roundTrip() throws {
+    let file = StateFile(sequence: .max, state: [1, 2, 3])
+    #expect(try StateFile(decoding: file.encoded) == file)
+  }
+
+  @Test("half written over an older one, it is refused at every length")
+  func halfWritten() {
+    let older = StateFile(sequence: 6, state: Array(repeating: 1, count: 40)).encoded
+    let newer = StateFile(sequence: 8, state: Array(repeating: 2, count: 50)).encoded
+    for count in 1..<newer.count {
+      let bytes = Array(newer[..<count]) + older.dropFirst(count)
+      #expect(bytes == older || (try? StateFile(decoding: bytes)) == nil)
+    }
+  }
+
+  @Test("names that are no store's are left to others")
+  func names() {
+    #expect(Estate.Stored("sluice.listener.7", number: 3)?.key == 7)
+    for name in [
+      "https", "sluice", "sluice.listener", "sluice.x.1", "sluice.listener.0", "sluice.ledger.1.2",
+    ] {
+      #expect(Estate.Stored(name, number: 3) == nil)
+    }
+  }
+
+  @Test("a state is gone on with only when all is there and nothing points astray")
+  func wholeness() {
+    let whole = MasterState.running
+    #expect(whole.isWhole)
+    func isWhole(_ change: (inout MasterState) -> Void) -> Bool {
+      var state = whole
+      change(&state)
+      return state.isWhole
+    }
+    #expect(!isWhole { $0.ledger = -1 })
+    #expect(!isWhole { $0.doorbells.removeLast() })
+    #expect(!isWhole { $0.binds[0].sockets = [] })
+    #expect(!isWhole { $0.binds[0].socketsInUse = 2 })
+    #expect(!isWhole { $0.workers[0].lane = 128 })
+    #expect(!isWhole { $0.workers[0].lane = -1 })
+    #expect(!isWhole { $0.workers[0].slot = -1 })
+    #expect(!isWhole { $0.workers[0].pid = 1 })
+    #expect(!isWhole { $0.workers[0].pid = Process.id })
+    #expect(!isWhole { $0.workers.append($0.workers[0]) })
+    #expect(!isWhole { $0.current.snapshot = -1 })
+  }
+}
+
+extension MasterState {
+  /// One worker at one address.
+  fileprivate static var running: MasterState {
+    var state = MasterState()
+    state.ledger = 10
+    state.doorbells = Array(100..<228)
+    state.binds = [.init(specification: Seed.specification(port: 1), sockets: [13])]
+    state.workers = [
+      .init(
+        pid: 1_000_000, lane: 0, generation: 1, slot: 0, started: 0, isReady: true,
+        isDraining: false, endBy: .max, socket: 17, controllerEnd: 18)
+    ]
+    state.current = .init(generation: 2, daemon: 20, controller: 21, snapshot: 22)
+    return state
   }
 }
 
@@ -169,13 +251,24 @@ private struct Seed {
     MasterState.Worker(
       pid: descriptor(), lane: below(128), generation: next(), slot: below(64), started: wide(),
       isReady: flag(), isDraining: flag(), endBy: flag() ? .max : wide(), socket: descriptor(),
-      controllerEnd: descriptor())
+      controllerEnd: descriptor(), isAdopted: flag(), isForeign: flag())
   }
 
   mutating func controller() -> MasterState.Controller {
     MasterState.Controller(
       pid: descriptor(), generation: next(), started: wide(), isReady: flag(), isStopping: flag(),
-      endBy: flag() ? .max : wide(), socket: descriptor())
+      endBy: flag() ? .max : wide(), socket: descriptor(), isAdopted: flag())
+  }
+
+  mutating func stored() -> MasterState.StoredDescriptor {
+    let kinds = MasterState.DescriptorKind.allCases
+    return .init(key: descriptor(), kind: kinds[below(kinds.count)], number: descriptor())
+  }
+
+  mutating func store() -> MasterState.Store {
+    .init(
+      nextKey: descriptor(), sequence: UInt64(bitPattern: wide()),
+      files: [descriptor(), descriptor()], entries: (0..<below(5)).map { _ in stored() })
   }
 
   mutating func release() -> MasterState.Release {
@@ -219,6 +312,8 @@ private struct Seed {
     state.laterWaiters = (0..<below(3)).map { _ in waiter() }
     state.wantsAnotherReload = flag()
     state.text = text()
+    state.isStopping = flag()
+    state.store = flag() ? store() : nil
     return state
   }
 }

@@ -92,8 +92,8 @@ struct WorkerCountTests {
 
   @Test("the group is the one without a controller's name")
   func group() {
-    #expect(WorkerCount.unifiedGroup("4:cpu:/a\n0::/b/c\n") == "/b/c")
-    #expect(WorkerCount.unifiedGroup("4:cpu:/a\n") == nil)
+    #expect(ControlGroup.unifiedGroup("4:cpu:/a\n0::/b/c\n") == "/b/c")
+    #expect(ControlGroup.unifiedGroup("4:cpu:/a\n") == nil)
   }
 
   @Test("a reload always finds room for as many again")

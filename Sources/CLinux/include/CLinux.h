@@ -60,6 +60,10 @@ int64_t clinux_recv_descriptors(int fd, void *_Nonnull buffer, size_t length, in
 int64_t clinux_sendto(int fd, const void *_Nonnull buffer, size_t length, const void *_Nonnull address, uint32_t address_length);
 // poll(2) for POLLOUT without waiting: more than 0 when something can be written.
 int clinux_has_room(int fd);
+// The same for POLLIN.
+int clinux_has_input(int fd);
+// POLLHUP or POLLERR: 1 when nobody is at the other end any more, whatever can still be read.
+int clinux_has_hung_up(int fd);
 int clinux_if_nametoindex(const char *_Nonnull name);
 
 // MARK: waiting
