@@ -123,7 +123,7 @@ public struct WorkerProcess: ~Copyable {
     return max(16, min(maxConnections, (descriptors - 256) / 2))
   }
 
-  private mutating func start() throws(Errno) {
+  mutating func start() throws(Errno) {
     try epoll.add(master, .readable, token: Token(.master, index: 0).rawValue)
     try epoll.add(controller, .readable, token: Token(.controller, index: 0).rawValue)
     try context.doorbells.watchOwn(context.lane, by: epoll)
@@ -150,25 +150,29 @@ public struct WorkerProcess: ~Copyable {
   // MARK: The loop
 
   private mutating func loop() throws(Errno) {
-    let lane = context.ledger.lane(context.lane)
-    while !isFinished {
-      let hasMore = serveQueues()
-      if context.gavePlacesBack { resumeListeners() }
-      giveMore()
-      let wait = hasMore || turns.count > 0 ? 0 : timers.wait(at: context.now) ?? -1
-      lane[.isAsleep].store(1)
-      let count = try epoll.wait(milliseconds: wait)
-      lane[.isAsleep].store(0)
-      lane[.laps].add(1)
-      context.now = Clock.monotonicCoarse / 1_000_000
-      for index in 0..<count { dispatch(epoll[index]) }
-      takeTurns()
-      fireTimers()
-    }
+    while !isFinished { try lap() }
     reportBeforeExit()
   }
 
-  private var isFinished: Bool { hasToStop || isDraining && table.count == 0 && listeners.isEmpty }
+  /// Waits until something is to be done, not longer than the bound if there is one, and does it.
+  mutating func lap(waiting most: Int = .max) throws(Errno) {
+    let lane = context.ledger.lane(context.lane)
+    let hasMore = serveQueues()
+    if context.gavePlacesBack { resumeListeners() }
+    giveMore()
+    let due = hasMore || turns.count > 0 ? 0 : timers.wait(at: context.now) ?? -1
+    let wait = most == .max ? due : due < 0 ? most : min(due, most)
+    lane[.isAsleep].store(1)
+    let count = try epoll.wait(milliseconds: wait)
+    lane[.isAsleep].store(0)
+    lane[.laps].add(1)
+    context.now = Clock.monotonicCoarse / 1_000_000
+    for index in 0..<count { dispatch(epoll[index]) }
+    takeTurns()
+    fireTimers()
+  }
+
+  var isFinished: Bool { hasToStop || isDraining && table.count == 0 && listeners.isEmpty }
 
   private mutating func dispatch(_ event: ReadinessEvent) {
     let token = Token(rawValue: event.token)

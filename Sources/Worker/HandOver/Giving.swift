@@ -271,7 +271,9 @@ extension WorkerProcess {
 
   /// All that can go has gone. Listeners that rest may still bring some.
   private mutating func reportHandOver() {
-    guard isDraining, !handOver.hasReported else { return }
+    // One that stays has given what it had to, and may be given some of it back.
+    guard isDraining else { return handOver.isOrdered = false }
+    guard !handOver.hasReported else { return }
     handOver.hasReported = true
     let reasons = handOver.kept.sorted { $0.key.rawValue < $1.key.rawValue }
       .map { "\($0.value) \($0.key.text)" }.joined(separator: ", ")
