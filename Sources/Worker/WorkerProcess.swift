@@ -201,7 +201,8 @@ public struct WorkerProcess: ~Copyable {
     drive(token.index)
   }
 
-  /// Gives those their turn who had not finished on the last lap.
+  /// Gives those their turn who had not finished on the last lap. Not inlined: see `connectionEvent`.
+  @inline(never)
   private mutating func takeTurns() {
     for _ in 0..<turns.count {
       guard let index = turns.takeFirst() else { return }
@@ -209,6 +210,8 @@ public struct WorkerProcess: ~Copyable {
     }
   }
 
+  /// Not inlined: see `connectionEvent`.
+  @inline(never)
   private mutating func fireTimers() {
     while let id = timers.next(at: context.now) {
       if id == resumeTimer {
