@@ -30,7 +30,39 @@ extension ConfigurationReader {
     }
     warnOfSectionsLeftOut(served: index.forwarded)
     numberProxies(&configuration)
+    configuration.variables = variables
+    configuration.maps = maps
+    checkGauges(in: configuration)
     return configuration
+  }
+
+  /// Tells of proxies and servers that expressions name and that are not there.
+  private mutating func checkGauges(in configuration: ProxyConfiguration) {
+    for reference in gaugeReferences {
+      guard case .named(let proxy, let server) = reference.target else { continue }
+      if reference.kind.isOfFrontend {
+        if !configuration.frontends.contains(where: { $0.identity.name == proxy }) {
+          log.report(
+            reference.span.error(
+              "no such frontend: '\(proxy)'",
+              suggestion: nearest(to: proxy, among: frontendNames.keys)))
+        }
+        continue
+      }
+      guard let backend = configuration.backends.first(where: { $0.identity.name == proxy }) else {
+        if brokenBackends.mayInclude(proxy) { continue }
+        log.report(
+          reference.span.error(
+            "no such backend: '\(proxy)'", suggestion: nearest(to: proxy, among: backendNames.keys))
+        )
+        continue
+      }
+      guard let server, !backend.servers.contains(where: { $0.name == server }) else { continue }
+      log.report(
+        reference.span.error(
+          "backend '\(proxy)' has no server '\(server)'",
+          suggestion: nearest(to: server, among: backend.servers.map(\.name))))
+    }
   }
 
   /// Gives ids to proxies without one: from 2, in the order of the file. Sections that are not
@@ -228,12 +260,14 @@ extension ConfigurationReader {
     frontend.contentRules = settings.contentRules
     frontend.inspectDelay = settings.inspectDelay
     frontend.acls = settings.scope.acls
-    for (reference, condition) in draft.backendRules {
-      guard let backend = backend(reference, from: draft, in: &configuration, &index) else {
+    frontend.captures = settings.captureLengths.indices.map { captures[$0] }
+    for rule in draft.backendRules {
+      guard let target = target(of: rule, from: draft, in: &configuration, &index) else {
         continue
       }
       frontend.backendRules.append(
-        BackendRule(backend: backend, condition: condition, position: reference.span.position))
+        BackendRule(
+          target: target, condition: rule.condition, position: rule.reference.span.position))
     }
     frontend.defaultBackend = index.backends[draft.kind == .listen ? draft.name : ""]
     if let reference = settings.defaultBackend {
@@ -262,6 +296,14 @@ extension ConfigurationReader {
   }
 
   // MARK: Routing
+
+  private mutating func target(
+    of rule: BackendRuleDraft, from draft: ProxyDraft,
+    in configuration: inout ProxyConfiguration, _ index: inout Index
+  ) -> BackendRule.Target? {
+    if !rule.pieces.isEmpty { return .named(rule.pieces) }
+    return backend(rule.reference, from: draft, in: &configuration, &index).map { .backend($0) }
+  }
 
   private mutating func backend(
     _ reference: Reference, from draft: ProxyDraft,

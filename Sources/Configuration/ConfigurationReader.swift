@@ -27,6 +27,17 @@ struct ConfigurationReader {
   var proxyCount = 0
   var usedProxyIDs: Set<Int> = []
 
+  /// What expressions speak of: variables by their names, the slots of captures by their numbers,
+  /// `proc.` variables by what `global` sets them to, and maps.
+  var variables: [Variable] = []
+  var variableIndices: [String: Int] = [:]
+  var captures: [Int] = []
+  var processVariables: [String: SampleExpression] = [:]
+  var maps: [PatternMap] = []
+  var gaugeReferences: [GaugeReference] = []
+  /// The name of the proxy whose lines are being read.
+  var presentProxy = ""
+
   /// Pattern files that were read, to read each once: path to index in the snapshot.
   private var patternFiles: [String: Int] = [:]
   /// How many more times to look for the nearest of many words. Each look costs a comparison with

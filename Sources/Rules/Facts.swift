@@ -31,6 +31,22 @@ public struct Facts: ~Escapable {
   public var awaiting: Awaiting
   /// The names of the bind's certificates; see ``RuleSet/certificateNames(frontend:bind:)``.
   public var certificateNames: CertificateNames.ID?
+  /// Which parts of the configuration serve the connection.
+  public var place = Place()
+
+  /// Indices into the configuration, -1 for what is not chosen yet.
+  public struct Place: BitwiseCopyable, Sendable {
+    /// Where the connection's variables are: its number among the worker's.
+    public var connection = 0
+    public var frontend = -1
+    /// Within the frontend.
+    public var bind = -1
+    public var backend = -1
+    /// Within the backend.
+    public var server = -1
+
+    public init() {}
+  }
 
   /// What is known before a byte was received: connection and session rules see this much.
   @_lifetime(immortal)
@@ -93,6 +109,10 @@ public struct HelloFacts: BitwiseCopyable, Equatable, Sendable {
   public var type: UInt8
   /// `legacy_version` as on the wire: 0x0303 for TLS 1.2 and later.
   public var legacyVersion: UInt16
+  /// `req.ssl_st_ext`: 0 without a session ticket extension, 1 for an empty one, 2 with a ticket.
+  public var ticket: UInt8 = 0
+  /// Whether the hello lists groups of elliptic curves.
+  public var hasGroups = false
 
   public init(state: State, type: UInt8 = 0, legacyVersion: UInt16 = 0) {
     self.state = state
@@ -108,6 +128,8 @@ public struct HelloFacts: BitwiseCopyable, Equatable, Sendable {
     }
     type = parser.hello.helloType
     legacyVersion = parser.hello.legacyVersion
+    ticket = parser.hello.sessionTicket.rawValue
+    hasGroups = parser.hello.hasSupportedGroups
   }
 }
 

@@ -174,6 +174,27 @@ struct PatternTables {
     }
   }
 
+  /// The label of the entry that a map gives: of beginnings the longest one, as the reference's
+  /// trees have it; of everything else the first one in the file.
+  func mapLabel(of bytes: Span<UInt8>, in table: PatternTable) -> UInt32 {
+    guard table.walk == .prefixes else { return label(of: bytes, in: table) }
+    let text = Text(bytes, folding: table.folding)
+    var hash = ByteHash()
+    var end = 0
+    var longest = Self.noLabel
+    for index in table.lengths.indices {
+      let wanted = Int(lengths[index])
+      guard wanted <= text.count else { break }
+      while end < wanted {
+        hash.add(text[end])
+        end += 1
+      }
+      let found = probe(hash, text, 0..<end, in: table, from: 0)
+      if found != Self.noLabel { longest = found }
+    }
+    return longest
+  }
+
   private func wholeLabel(of text: borrowing Text, in table: PatternTable, from least: UInt32)
     -> UInt32
   {

@@ -1,3 +1,5 @@
+import Configuration
+
 /// What rules are compiled to: trivial structs in arrays, which refer to each other by index.
 /// Reading them counts no reference and allocates nothing.
 ///
@@ -70,34 +72,63 @@ struct CompiledCriterion: BitwiseCopyable {
 }
 
 /// Like `SampleExpression.Fetch`, and as trivial.
-enum CompiledFetch: BitwiseCopyable, Equatable {
+enum CompiledFetch: BitwiseCopyable {
   case source, sourcePort, destination, destinationPort
   case serverName, serverNameInCertificate, helloType, helloVersion, applicationProtocols
+  case helloTicket, helloHasGroups
+  case helloList(SampleExpression.HelloList)
   case requestLength
   case payload(offset: UInt32, length: UInt32)
+  case payloadByLength(offset: UInt32, size: UInt32, second: Int32, isRelative: Bool)
   case waitEnd
   case protocolHTTP
   case always(Bool)
+  case constant(ConstantSample)
+  case variable(UInt32, default: Constant?)
+  case random(below: Int)
+  case date(offset: Int, SampleExpression.TimeUnit)
+  case process(SampleExpression.ProcessFact)
+  case identity(SampleExpression.Identity)
+  case gauge(CompiledGauge)
+  /// What an expression gives, by its index: more than a fetch and a change of case.
+  case computed(UInt32, needs: Needs)
   /// A payload that no buffer is large enough for.
   case never
 
   var needs: Needs {
     switch self {
-    case .source, .sourcePort, .destination, .destinationPort, .always, .never: []
-    case .serverName, .serverNameInCertificate, .helloType, .helloVersion, .applicationProtocols:
+    case .source, .sourcePort, .destination, .destinationPort, .always, .never, .constant,
+      .variable, .random, .date, .process, .identity, .gauge:
+      []
+    case .serverName, .serverNameInCertificate, .helloType, .helloVersion, .applicationProtocols,
+      .helloTicket, .helloHasGroups, .helloList:
       .hello
-    case .requestLength, .payload, .waitEnd, .protocolHTTP: .request
+    case .requestLength, .payload, .payloadByLength, .waitEnd, .protocolHTTP: .request
+    case .computed(_, let needs): needs
     }
   }
 
   /// Whether the sample is text that stays what it is once it is there. Rules over such samples
   /// can be decided out of order: one lookup for many.
-  var isSettledText: Bool { self == .serverName || self == .applicationProtocols }
+  var isSettledText: Bool { settledText != nil }
+
+  /// Which of the texts of a hello it is.
+  var settledText: SettledText? {
+    switch self {
+    case .serverName: .serverName
+    case .applicationProtocols: .applicationProtocols
+    default: nil
+    }
+  }
+}
+
+enum SettledText: BitwiseCopyable {
+  case serverName, applicationProtocols
 }
 
 /// A run of rules over one sample.
 struct Lookup: BitwiseCopyable {
-  var fetch: CompiledFetch
+  var fetch: SettledText
   /// Indices of tables, adjacent.
   var tables: Slice
 }

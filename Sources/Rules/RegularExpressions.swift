@@ -19,6 +19,8 @@ import Configuration
   /// How deep, and with how much memory in KiB, the interpreter may go.
   private static let depthLimit: UInt32 = 1_000
   private static let heapLimit: UInt32 = 4_096
+  /// The whole match, and `\1` to `\9`.
+  private static let groups: UInt32 = 10
   private static let jitStack = (start: 32 * 1024, maximum: 512 * 1024)
 
   private var codes: [OpaquePointer] = unsafe []
@@ -30,7 +32,7 @@ import Configuration
 
   /// - Parameter longestSubject: Bytes of the longest subject; what is longer is cut.
   init(longestSubject: Int) {
-    guard let matchData = unsafe pcre2_match_data_create_8(1, nil),
+    guard let matchData = unsafe pcre2_match_data_create_8(Self.groups, nil),
       let context = unsafe pcre2_match_context_create_8(nil)
     else { fatalError("out of memory") }
     unsafe self.matchData = matchData
@@ -55,18 +57,22 @@ import Configuration
 
   /// Compiles one more pattern; its index is the count before.
   ///
-  /// Groups do not capture, as in the reference, so back references are errors.
-  mutating func compile(_ pattern: String, ignoresCase: Bool) throws(RegularExpressionFault) {
-    let compiled = try unsafe Self.code(of: pattern, ignoresCase: ignoresCase)
+  /// Groups do not capture unless they are asked for, as in the reference: back references are
+  /// errors then.
+  mutating func compile(
+    _ pattern: String, ignoresCase: Bool, captures: Bool = false
+  ) throws(RegularExpressionFault) {
+    let compiled = try unsafe Self.code(
+      of: pattern, ignoresCase: ignoresCase, captures: captures)
     // Without executable memory the pattern is interpreted: slower, and the same result.
     _ = unsafe pcre2_jit_compile_8(compiled, PCRE2_JIT_COMPLETE)
     unsafe codes.append(compiled)
   }
 
   private static func code(
-    of pattern: String, ignoresCase: Bool
+    of pattern: String, ignoresCase: Bool, captures: Bool = false
   ) throws(RegularExpressionFault) -> OpaquePointer {
-    let options = PCRE2_NO_AUTO_CAPTURE | (ignoresCase ? PCRE2_CASELESS : 0)
+    let options = (captures ? 0 : PCRE2_NO_AUTO_CAPTURE) | (ignoresCase ? PCRE2_CASELESS : 0)
     var code: CInt = 0
     var offset = 0
     let bytes = Array(pattern.utf8)
@@ -119,5 +125,83 @@ import Configuration
       if found >= 0 { return true }
     }
     return false
+  }
+
+  /// The first of the patterns in `set`, by its place in it, that is found in `text`.
+  borrowing func firstMatch(_ text: Span<UInt8>, in set: Slice) -> UInt32? {
+    for index in set.indices {
+      let one = Slice(index..<index + 1)
+      let found = unsafe text.withUnsafeBufferPointer { unsafe search($0, one) }
+      if found { return UInt32(index - set.start) }
+    }
+    return nil
+  }
+
+  /// Puts a sample on its other side with what a pattern finds replaced.
+  ///
+  /// In the replacement `\0` is what was found, `\1` to `\9` its groups.
+  ///
+  /// - Returns: where the result ends.
+  borrowing func substitute(
+    _ pattern: Int, replacement: Span<UInt8>, all: Bool, in sample: Sample,
+    _ bench: borrowing Workbench
+  ) -> Int {
+    let side = sample.otherSide
+    let subject = bench.span(sample)
+    var end = 0
+    var position = 0
+    while position <= subject.count {
+      guard let found = find(pattern, in: subject, from: position) else { break }
+      end = bench.put(subject.extracting(position..<found.lowerBound), on: side, at: end)
+      end = put(replacement, of: subject, on: side, at: end, bench)
+      position = found.upperBound
+      if found.isEmpty {
+        if position < subject.count { end = bench.put(subject[position], on: side, at: end) }
+        position += 1
+      }
+      if !all { break }
+    }
+    guard position < subject.count else { return end }
+    return bench.put(subject.extracting(position..<subject.count), on: side, at: end)
+  }
+
+  private borrowing func find(_ pattern: Int, in subject: Span<UInt8>, from: Int) -> Range<Int>? {
+    let count = unsafe subject.withUnsafeBufferPointer { buffer in
+      let start = unsafe buffer.baseAddress ?? UnsafePointer(folded.baseAddress)
+      return unsafe pcre2_match_8(
+        codes[pattern], start, buffer.count, from, 0, matchData, context)
+    }
+    return count > 0 ? group(0) : nil
+  }
+
+  /// Where a group of the last match was found; nil if it took no part.
+  private borrowing func group(_ number: Int) -> Range<Int>? {
+    guard let offsets = unsafe pcre2_get_ovector_pointer_8(matchData) else { return nil }
+    let start = unsafe offsets[2 * number]
+    let end = unsafe offsets[2 * number + 1]
+    return start <= end && end != Int.max && start >= 0 ? start..<end : nil
+  }
+
+  private borrowing func put(
+    _ replacement: Span<UInt8>, of subject: Span<UInt8>, on side: Int, at start: Int,
+    _ bench: borrowing Workbench
+  ) -> Int {
+    var end = start
+    var index = 0
+    while index < replacement.count {
+      let byte = replacement[index]
+      let next = index + 1 < replacement.count ? replacement[index + 1] : 0
+      if byte == UInt8(ascii: "\\"), (0x30...0x39).contains(next) {
+        if let range = group(Int(next) - 0x30) {
+          end = bench.put(subject.extracting(range), on: side, at: end)
+        }
+        index += 2
+        continue
+      }
+      if byte == UInt8(ascii: "\\"), next != 0 { index += 1 }
+      end = bench.put(replacement[index], on: side, at: end)
+      index += 1
+    }
+    return end
   }
 }

@@ -8,7 +8,7 @@ extension RuleSet {
   ///
   /// - Throws: Everything that is wrong, such as regular expressions that PCRE2 refuses.
   public init(compiling configuration: ProxyConfiguration) throws(RuleErrors) {
-    var compiler = RuleCompiler(bufferSize: configuration.global.bufferSize)
+    var compiler = RuleCompiler(configuration)
     for frontend in configuration.frontends { compiler.add(frontend) }
     for backend in configuration.backends { compiler.add(backend) }
     if !compiler.diagnostics.isEmpty { throw RuleErrors(diagnostics: compiler.diagnostics) }
@@ -26,7 +26,6 @@ extension RuleSet {
 
 /// Grows the arrays of a rule set.
 struct RuleCompiler: ~Copyable {
-  private let bufferSize: Int
   private(set) var diagnostics: [RuleDiagnostic] = []
 
   private var frontends: [RuleSet.FrontendPrograms] = []
@@ -49,17 +48,45 @@ struct RuleCompiler: ~Copyable {
   private var acls: [ACL] = []
   private var compiledACLs: [Slice?] = []
 
-  init(bufferSize: Int) {
-    self.bufferSize = bufferSize
-    expressions = RegularExpressions(longestSubject: bufferSize)
+  private let configuration: ProxyConfiguration
+  private var samples: ExpressionCompiler
+  private var maps = MapCompiler()
+  private var logExpressions: [UInt32] = []
+
+  init(_ configuration: ProxyConfiguration) {
+    self.configuration = configuration
+    samples = ExpressionCompiler(configuration)
+    expressions = RegularExpressions(longestSubject: configuration.global.bufferSize)
+    for map in configuration.maps {
+      do throws(RuleErrors) {
+        try maps.add(map, &patterns, &tables, &expressions, &samples.constants)
+      } catch {
+        diagnostics += error.diagnostics
+      }
+    }
   }
 
   consuming func finish() -> RuleSet {
-    RuleSet(
-      frontends: frontends, backends: backends, steps: steps, targets: targets, lookups: lookups,
+    let names = NameTable(configuration, in: &samples.constants)
+    let backends = configuration.backends.enumerated().map { index, backend in
+      PatternTables.Pattern(backend.identity.name.utf8, label: UInt32(index))
+    }
+    let backendNames = patterns.insert(backends, walk: .whole, folding: .none)
+    return RuleSet(
+      frontends: frontends, backends: self.backends, steps: steps, targets: targets,
+      lookups: lookups,
       conditions: conditions, alternatives: alternatives, terms: terms, criteria: criteria,
       tables: tables, patterns: patterns, integers: integers, addresses: addresses,
-      expressions: expressions, certificates: certificates)
+      expressions: expressions, certificates: certificates,
+      expressionTable: samples.table, operations: samples.operations,
+      constants: samples.constants.bytes, pieces: samples.pieces, texts: samples.texts,
+      actions: samples.actions, mapTables: maps.tables, mapTexts: maps.texts,
+      mapNumbers: maps.numbers, mapAddresses: maps.addresses,
+      integerLabels: maps.integerLabels, addressLabels: maps.addressLabels,
+      logExpressions: logExpressions, backendNames: backendNames, names: names,
+      bench: Workbench(size: configuration.global.bufferSize),
+      variables: VariableStore(count: configuration.variables.count, connections: 1),
+      gauges: LedgerGauges(configuration))
   }
 
   // MARK: Proxies
@@ -70,8 +97,9 @@ struct RuleCompiler: ~Copyable {
     programs.connection = program(of: frontend.connectionRules)
     programs.session = program(of: frontend.sessionRules)
     programs.content = program(of: frontend.contentRules)
-    programs.routes = program(
-      of: frontend.backendRules.map { ($0.condition, $0.backend, $0.position) })
+    programs.routes = routes(of: frontend.backendRules)
+    programs.log = log(of: frontend.log, at: frontend.identity.position)
+    programs.captures = captures(of: frontend)
     let start = certificates.count
     for bind in frontend.binds {
       certificates.append(CertificateNames(bind.tls?.certificateNames ?? [], in: &patterns))
@@ -97,7 +125,83 @@ struct RuleCompiler: ~Copyable {
   // MARK: Rules
 
   private mutating func program(of rules: [Rule]) -> Program {
-    program(of: rules.map { ($0.condition, Int(Verdict($0.action).rawValue), $0.position) })
+    var needs: Needs = []
+    var compiled: [(condition: Condition?, target: Int, position: SourcePosition)] = []
+    for rule in rules {
+      var target = Int(Verdict(rule.action).rawValue)
+      attempt(at: rule.position) { compiler throws(RegularExpressionFault) in
+        let action = try compiler.samples.compile(
+          rule.action, needs: &needs, &compiler.expressions)
+        if let action { target = Int(RuleSet.indirect) | action }
+      }
+      compiled.append((rule.condition, target, rule.position))
+    }
+    var program = program(of: compiled)
+    program.needs.formUnion(needs)
+    return program
+  }
+
+  private mutating func routes(of rules: [BackendRule]) -> Program {
+    var needs: Needs = []
+    var compiled: [(condition: Condition?, target: Int, position: SourcePosition)] = []
+    for rule in rules {
+      var target = 0
+      switch rule.target {
+      case .backend(let index): target = index
+      case .named(let pieces):
+        attempt(at: rule.position) { compiler throws(RegularExpressionFault) in
+          let text = try compiler.samples.compile(
+            text: pieces, needs: &needs, &compiler.expressions)
+          target = Int(RuleSet.indirect) | text
+        }
+      }
+      compiled.append((rule.condition, target, rule.position))
+    }
+    var program = program(of: compiled)
+    program.needs.formUnion(needs)
+    return program
+  }
+
+  /// The expressions of a log format, by their places among its samples.
+  private mutating func log(of settings: LogSettings, at position: SourcePosition) -> Slice {
+    let start = logExpressions.count
+    guard case .custom(let items) = settings.format else { return Slice(start..<start) }
+    for case .sample(let expression, _) in items {
+      var index: UInt32 = 0
+      attempt(at: position) {
+        compiler throws(RegularExpressionFault) in
+        index = try compiler.samples.compile(expression, &compiler.expressions)
+      }
+      logExpressions.append(index)
+    }
+    return Slice(start..<logExpressions.count)
+  }
+
+  private mutating func captures(of frontend: Frontend) -> Slice {
+    let start = logExpressions.count
+    for variable in frontend.captures {
+      let expression = SampleExpression(fetch: .variable(variable, default: nil))
+      attempt(at: frontend.identity.position) { compiler throws(RegularExpressionFault) in
+        compiler.logExpressions.append(
+          try compiler.samples.compile(expression, &compiler.expressions))
+      }
+    }
+    return Slice(start..<logExpressions.count)
+  }
+
+  /// Runs a part that may meet a bad regular expression, which is a diagnostic.
+  private mutating func attempt(
+    at position: SourcePosition,
+    _ body: (inout RuleCompiler) throws(RegularExpressionFault) -> Void
+  ) {
+    do throws(RegularExpressionFault) {
+      try body(&self)
+    } catch {
+      diagnostics.append(
+        RuleDiagnostic(
+          message: "regular expression is refused at byte \(error.offset): \(error.message)",
+          position: position))
+    }
   }
 
   private mutating func program(
@@ -118,7 +222,7 @@ struct RuleCompiler: ~Copyable {
       }
       let test: Step.Test
       if let fetch = runs[index], end - index > 1 {
-        program.needs.formUnion(fetch.needs)
+        program.needs.formUnion(.hello)
         test = lookup(fetch, of: rules[index..<end].map(\.condition), firstLabel: index)
       } else {
         end = index + 1
@@ -169,16 +273,16 @@ struct RuleCompiler: ~Copyable {
 
   /// The sample that a rule's condition is about, if the condition is nothing but a choice of
   /// patterns for it: then a run of such rules over one sample becomes one lookup.
-  private func settledFetch(of condition: Condition?) -> CompiledFetch? {
+  private mutating func settledFetch(of condition: Condition?) -> SettledText? {
     guard let condition, !condition.isNegated else { return nil }
-    var common: CompiledFetch?
+    var common: SettledText?
     for alternative in condition.alternatives {
       guard alternative.count == 1, !alternative[0].isNegated else { return nil }
       for line in acls[alternative[0].acl].lines {
-        let fetch = compiled(line.sample.fetch)
-        guard fetch.isSettledText, line.match.walk != nil, common == nil || common == fetch else {
-          return nil
-        }
+        guard line.sample.isPlain else { return nil }
+        guard let fetch = samples.fetch(line.sample.fetch).settledText, line.match.walk != nil,
+          common == nil || common == fetch
+        else { return nil }
         common = fetch
       }
     }
@@ -192,7 +296,7 @@ struct RuleCompiler: ~Copyable {
 
   /// One lookup for a run of rules; its labels are the rules' places in their list.
   private mutating func lookup(
-    _ fetch: CompiledFetch, of conditions: [Condition?], firstLabel: Int
+    _ fetch: SettledText, of conditions: [Condition?], firstLabel: Int
   ) -> Step.Test {
     var kinds: [TableKind] = []
     var contents: [TableKind: [PatternTables.Pattern]] = [:]
@@ -220,10 +324,23 @@ struct RuleCompiler: ~Copyable {
 
   /// Compiles a line of an ACL; nil after a complaint.
   private mutating func criterion(_ line: Criterion) -> CompiledCriterion? {
-    let fetch = compiled(line.sample.fetch)
-    guard let test = test(line, of: fetch) else { return nil }
+    guard let fetch = fetch(of: line), let test = test(line, of: fetch) else { return nil }
     return CompiledCriterion(
-      fetch: fetch, endsAtNUL: line.readsBytesAsString, folding: line.sample.folding, test: test)
+      fetch: fetch, endsAtNUL: line.readsBytesAsString,
+      folding: line.sample.isPlain ? line.sample.folding : .none, test: test)
+  }
+
+  /// What a line looks at: where it lies, or what an expression makes of it.
+  private mutating func fetch(of line: Criterion) -> CompiledFetch? {
+    if line.sample.isPlain { return samples.fetch(line.sample.fetch) }
+    var index: UInt32?
+    let wanted: SampleType? = line.match == .binary ? .binary : line.match.subject
+    attempt(at: line.position) { compiler throws(RegularExpressionFault) in
+      index = try compiler.samples.compile(
+        line.sample, as: wanted, &compiler.expressions)
+    }
+    guard let index else { return nil }
+    return .computed(index, needs: samples.table[Int(index)].fetch.needs)
   }
 
   private mutating func test(_ line: Criterion, of fetch: CompiledFetch)
@@ -246,7 +363,9 @@ struct RuleCompiler: ~Copyable {
     case .length:
       return .length(integers.insert(line.integers))
     case .address:
-      if fetch.isBytes { return refuse(line, "cannot look for an address in text") }
+      if fetch.isBytes, line.sample.isPlain {
+        return refuse(line, "cannot look for an address in text")
+      }
       return .address(addresses.insert(line.networks))
     case .regularExpression:
       return expression(line)
@@ -273,27 +392,6 @@ struct RuleCompiler: ~Copyable {
     diagnostics.append(RuleDiagnostic(message: message, position: line.position))
     return nil
   }
-
-  private func compiled(_ fetch: SampleExpression.Fetch) -> CompiledFetch {
-    switch fetch {
-    case .source: .source
-    case .sourcePort: .sourcePort
-    case .destination: .destination
-    case .destinationPort: .destinationPort
-    case .serverName: .serverName
-    case .serverNameInCertificate: .serverNameInCertificate
-    case .helloType: .helloType
-    case .helloVersion: .helloVersion
-    case .applicationProtocols: .applicationProtocols
-    case .requestLength: .requestLength
-    case .payload(let offset, let length):
-      offset + length > bufferSize
-        ? .never : .payload(offset: UInt32(offset), length: UInt32(length))
-    case .waitEnd: .waitEnd
-    case .protocolHTTP: .protocolHTTP
-    case .always(let value): .always(value)
-    }
-  }
 }
 
 // MARK: - Reading the configuration's types
@@ -305,22 +403,29 @@ extension Verdict {
     case .reject: self = .reject
     case .silentDrop: self = .silentDrop
     case .expectProxyHeader: self = .expectProxyHeader
+    // Its target is not a verdict; see `RuleSet.indirect`.
+    case .setVariable, .setVariableFormat, .unsetVariable: self = .accept
     }
   }
 }
 
 extension CompiledFetch {
   fileprivate var isPayload: Bool {
-    if case .payload = self { true } else { self == .never }
+    switch self {
+    case .payload, .never: true
+    default: false
+    }
   }
 
-  /// Whether the sample is text or bytes, rather than a number or an address.
-  fileprivate var isBytes: Bool { isSettledText || isPayload }
+  /// Whether the sample may be text or bytes, rather than a number or an address.
+  fileprivate var isBytes: Bool {
+    if case .computed = self { true } else { isSettledText || isPayload }
+  }
 }
 
 extension Match {
   /// How a table finds its patterns in a text; nil for what is not looked up in tables.
-  fileprivate var walk: Walk? {
+  var walk: Walk? {
     switch self {
     case .string, .binary: .whole
     case .begin: .prefixes
@@ -339,8 +444,22 @@ extension SampleExpression {
     switch converters.last {
     case .lower: .lower
     case .upper: .upper
-    case nil: .none
+    default: .none
     }
+  }
+
+  /// Whether it can be looked at where it lies: a fact, read through nothing but changes of case.
+  fileprivate var isPlain: Bool {
+    let isFact =
+      switch fetch {
+      case .helloTicket, .helloHasGroups, .helloList, .payloadByLength, .constant, .variable,
+        .random, .date, .process, .identity, .gauge:
+        false
+      default: true
+      }
+    guard isFact, !converters.isEmpty else { return isFact }
+    return (fetch.type == .string || fetch.type == .binary)
+      && converters.allSatisfy { $0 == .lower || $0 == .upper }
   }
 }
 
@@ -350,7 +469,9 @@ extension Criterion {
 
   /// How a text is read before it is looked up: as the patterns are under `-i`, which is lower
   /// case, else as its converters leave it.
-  fileprivate var readFolding: CaseFolding { foldsPatterns ? .lower : sample.folding }
+  fileprivate var readFolding: CaseFolding {
+    foldsPatterns ? .lower : sample.isPlain ? sample.folding : .none
+  }
 
   fileprivate var strings: [String] {
     if case .strings(let strings) = patterns { strings } else { [] }
@@ -379,14 +500,14 @@ extension Criterion {
 
   /// A payload is bytes; every match but these, and every converter, wants a string.
   fileprivate var readsBytesAsString: Bool {
-    guard case .payload = sample.fetch else { return false }
+    guard sample.isPlain, case .payload = sample.fetch else { return false }
     return !sample.converters.isEmpty || (match != .binary && match != .found)
   }
 }
 
 extension Network {
   /// The first and the last address of it.
-  fileprivate var range: ClosedRange<AddressKey> {
+  var range: ClosedRange<AddressKey> {
     let prefix = address.isIPv4 ? prefixLength + 96 : prefixLength
     let hostHigh = prefix >= 64 ? 0 : UInt64.max >> UInt64(prefix)
     let hostLow = prefix <= 64 ? UInt64.max : prefix >= 128 ? 0 : UInt64.max >> UInt64(prefix - 64)

@@ -1,3 +1,4 @@
+import Configuration
 import Linux
 
 extension RuleSet {
@@ -47,6 +48,10 @@ extension RuleSet {
     case .waitEnd:
       facts.awaiting == .request ? .unknown : Truth(matches(criterion, integer: 1))
     case .protocolHTTP: protocolTruth(of: criterion, facts)
+    case .computed(let expression, _): computedTruth(of: criterion, expression, facts)
+    case .helloTicket, .helloHasGroups, .helloList, .payloadByLength, .constant, .variable, .random,
+      .date, .process, .identity, .gauge:
+      preconditionFailure("fetched by expressions only")
     case .always(let value): Truth(matches(criterion, integer: value ? 1 : 0))
     case .never: .no
     }
@@ -100,6 +105,23 @@ extension RuleSet {
     var payload = facts.request.extracting(offset..<end)
     if criterion.endsAtNUL { payload = Self.beforeNUL(payload) }
     return Truth(matches(criterion, text: payload), mayChange: mayChange && length == 0)
+  }
+
+  private func computedTruth(
+    of criterion: CompiledCriterion, _ expression: UInt32, _ facts: borrowing Facts
+  ) -> Truth {
+    switch evaluate(expression, facts) {
+    case .unknown: return .unknown
+    case .missing: return .no
+    case .sample(let sample, let mayChange):
+      let matched: Bool
+      switch sample.type {
+      case .boolean, .integer: matched = matches(criterion, integer: sample.integer)
+      case .address: matched = matches(criterion, address: sample.address)
+      case .any, .string, .binary: matched = matches(criterion, text: bench.span(sample))
+      }
+      return Truth(matched, mayChange: mayChange)
+    }
   }
 
   private func protocolTruth(of criterion: CompiledCriterion, _ facts: borrowing Facts) -> Truth {
@@ -158,9 +180,10 @@ extension RuleSet {
     case .nonzero, .integer:
       guard let value = Text(bytes, folding: .none).integer else { return false }
       return matches(criterion, integer: value)
-    case .address:
-      // The compiler refuses to look for addresses in text.
-      return false
+    case .address(let set):
+      // The compiler refuses to look for addresses in text, but a variable may hold one as text.
+      guard let address = AddressReader.address(in: bytes) else { return false }
+      return addresses.contains(AddressKey(address), in: set)
     }
   }
 }

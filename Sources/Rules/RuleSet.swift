@@ -31,6 +31,26 @@ public struct RuleSet: ~Copyable {
   let expressions: RegularExpressions
   let certificates: [CertificateNames]
 
+  let expressionTable: [CompiledExpression]
+  let operations: [Operation]
+  var constants: [UInt8]
+  let pieces: [CompiledPiece]
+  let texts: [Slice]
+  let actions: [CompiledAction]
+  let mapTables: [CompiledMap]
+  let mapTexts: [Constant]
+  let mapNumbers: [Int]
+  let mapAddresses: [AddressKey]
+  let integerLabels: LabelledRanges<Int>
+  let addressLabels: LabelledRanges<AddressKey>
+  let logExpressions: [UInt32]
+  /// By name, for names that are put together.
+  let backendNames: PatternTable
+  let names: NameTable
+  let bench: Workbench
+  var variables: VariableStore
+  var gauges: LedgerGauges
+
   struct FrontendPrograms: BitwiseCopyable {
     var connection = Program()
     var session = Program()
@@ -38,6 +58,10 @@ public struct RuleSet: ~Copyable {
     var routes = Program()
     /// One set for each bind, among `certificates`.
     var certificates = Slice.empty
+    /// The expressions of its log format, in their order.
+    var log = Slice.empty
+    /// What `tcp-request content capture` kept, slot by slot: expressions too.
+    var captures = Slice.empty
   }
 
   struct BackendPrograms: BitwiseCopyable {
@@ -132,8 +156,12 @@ public struct RuleSet: ~Copyable {
       case .wait: return .wait
       case .none: verdict = .accept
       case .rule(let rule):
-        verdict = self.verdict(of: program, rule: rule)
         start = rule + 1
+        if let action = action(of: program, rule: rule) {
+          guard perform(action, facts) else { return .wait }
+          continue
+        }
+        verdict = self.verdict(of: program, rule: rule)
       }
       switch verdict {
       case .expectProxyHeader: expectsProxyHeader = true  // and the rules after it are heard too
@@ -149,11 +177,26 @@ public struct RuleSet: ~Copyable {
     return verdict
   }
 
+  private func action(of program: Program, rule: Int) -> CompiledAction? {
+    let code = targets[program.targets.start + rule]
+    return code & Self.indirect == 0 ? nil : actions[Int(code & ~Self.indirect)]
+  }
+
+  /// Marks a target that is no verdict or index itself: an action, or a name to be put together.
+  static let indirect: UInt32 = 0x8000_0000
+
   private func route(of program: Program, _ facts: borrowing Facts, from start: Int) -> Route {
     switch firstRule(of: program, facts, from: start) {
-    case .wait: .wait
-    case .none: .none
-    case .rule(let rule): .target(Int(targets[program.targets.start + rule]), rule: rule)
+    case .wait: return .wait
+    case .none: return .none
+    case .rule(let rule):
+      let code = targets[program.targets.start + rule]
+      if code & Self.indirect == 0 { return .target(Int(code), rule: rule) }
+      guard let count = assemble(texts[Int(code & ~Self.indirect)], facts) else { return .wait }
+      let name = bench.span(Workbench.textSide, 0..<count)
+      let backend = patterns.label(of: name, in: backendNames)
+      // As in the reference, an unknown name ends the search: the default backend has it.
+      return backend == PatternTables.noLabel ? .none : .target(Int(backend), rule: rule)
     }
   }
 

@@ -160,3 +160,14 @@ private struct Groups {
     return index < gap + omitted ? 0 : groups[index - omitted]
   }
 }
+
+extension WireAddress {
+  /// Reads an address without a port that is all of `text`: dotted IPv4, or IPv6 without brackets.
+  public static func reading(_ text: Span<UInt8>) -> WireAddress? {
+    var scanner = AddressScanner(from: 0, to: text.count)
+    if let address = scanner.address(.inet, in: text), scanner.isAtEnd { return address }
+    scanner = AddressScanner(from: 0, to: text.count)
+    if let address = scanner.address(.inet6, in: text), scanner.isAtEnd { return address }
+    return nil
+  }
+}

@@ -80,6 +80,7 @@ extension Connection {
     serial.add(1)
     id = serial.value << 8 | UInt64(context.lane)
     marks.insert(.counted)
+    if context.rules.hasVariables { context.rules.forgetVariables(of: index) }
     phase = .header
     // A socket just accepted can be written to, and nearly always has its first bytes already.
     clientSide.canRead = true

@@ -18,11 +18,11 @@ extension Connection {
     let protocols =
       marks.contains(.hasHello) && entry.logsProtocols
       ? context.protocols[Int(index)] : ProtocolNames()
-    context.log.log(
-      LoggedSession(
-        record, serverName: name.bytes.span, protocolNames: protocols.wire.span,
-        helloType: helloType, helloVersion: helloVersion),
-      moment, now: now)
+    var session = LoggedSession(
+      record, serverName: name.bytes.span, protocolNames: protocols.wire.span,
+      helloType: helloType, helloVersion: helloVersion)
+    session.place = context.place(of: self)
+    context.log.log(session, moment, context.rules, now: now)
   }
 
   /// Writes the line of a connection that is over: why it was refused, or how the session went.

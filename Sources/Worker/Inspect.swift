@@ -195,17 +195,32 @@ extension WorkerContext {
     _ question: Question, of connection: borrowing Connection, delayed: Bool = false
   ) -> Answer {
     guard connection.inspection >= 0 else {
-      return answer(
-        question, Facts(client: connection.source, destination: connection.destination))
+      var facts = Facts(client: connection.source, destination: connection.destination)
+      facts.place = place(of: connection)
+      return answer(question, facts)
     }
     let record = inspections[connection.inspection]
     let awaiting: Facts.Awaiting = record.isFinal ? .nothing : delayed ? .request : .hello
     let parser = record.parser
-    let facts = Facts(
+    var facts = Facts(
       client: connection.source, destination: connection.destination, parser: parser,
       request: engine.buffers.span(record.buffer, record.start..<record.end), awaiting: awaiting,
       certificateNames: tables.listeners[Int(connection.listener)].certificateNames)
+    facts.place = place(of: connection)
     return answer(question, facts)
+  }
+
+  /// Which parts of the configuration serve a connection, as rules and log lines name them.
+  borrowing func place(of connection: borrowing Connection) -> Facts.Place {
+    var place = Facts.Place()
+    place.connection = Int(connection.index)
+    place.frontend = Int(connection.frontend)
+    place.bind = tables.listeners[Int(connection.listener)].bind
+    place.backend = Int(connection.backend)
+    if connection.lastTarget >= 0 {
+      place.server = tables.servers[Int(connection.lastTarget)].index
+    }
+    return place
   }
 
   private borrowing func answer(_ question: Question, _ facts: borrowing Facts) -> Answer {

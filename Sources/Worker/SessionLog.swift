@@ -1,5 +1,6 @@
 public import Configuration
 import Linux
+public import Rules
 
 /// Writes the lines of sessions, as HAProxy writes them, to the targets of their frontends.
 ///
@@ -91,9 +92,10 @@ public struct SessionLog: ~Copyable {
   /// - Parameters:
   ///   - session: What the line is about.
   ///   - moment: Where the session stands.
+  ///   - rules: What evaluates the expressions of its format.
   ///   - now: Microseconds since 1970.
   public mutating func log(
-    _ session: borrowing LoggedSession, _ moment: Moment, now: Int64
+    _ session: borrowing LoggedSession, _ moment: Moment, _ rules: borrowing RuleSet, now: Int64
   ) {
     let policy = policies[Int(session.record.frontend)]
     guard policy.hasTargets, isDue(session.record, moment, policy) else { return }
@@ -105,7 +107,8 @@ public struct SessionLog: ~Copyable {
     let end =
       policy.logsConnect
       ? text.putConnect(session.record, into: &sink.buffer)
-      : text.put(session, date: date, isEarly: moment == .connected, into: &sink.buffer)
+      : text.put(
+        session, rules, date: date, isEarly: moment == .connected, into: &sink.buffer)
     let isError = session.record.isError && policy.separatesErrors && !policy.logsConnect
     sink.send(
       upTo: end, isError ? .error : .info, to: .frontend(frontend), now: now)
@@ -165,8 +168,27 @@ public struct LoggedSession: ~Escapable {
   public var helloType: UInt8 = 0
   /// `legacy_version`; 0 when no hello was read.
   public var helloVersion: UInt16 = 0
+  /// The names of the connection's parts, and its variables.
+  public var place = Facts.Place()
   /// `%lc`, which the log knows.
   var lineCount: UInt64 = 0
+
+  /// What of the session expressions can still see.
+  var facts: Facts {
+    @_lifetime(copy self)
+    get {
+      var hello = HelloFacts(
+        state: helloType == 0 ? .absent : .complete, type: helloType,
+        legacyVersion: helloVersion)
+      if helloType == 0, !serverName.isEmpty { hello.state = .complete }
+      var facts = Facts(
+        client: record.client, destination: record.destination, hello: hello,
+        serverName: serverName, protocolNames: protocolNames, request: Span(),
+        awaiting: .nothing)
+      facts.place = place
+      return facts
+    }
+  }
 
   /// A session whose hello was not read.
   @_lifetime(immortal)

@@ -105,8 +105,8 @@ struct LogSample: BitwiseCopyable {
     case source, sourcePort, destination, destinationPort
     case serverName, helloType, helloVersion, applicationProtocols
     case always(Bool)
-    /// What was known while the request was inspected only.
-    case forgotten
+    /// What an expression of the rule set gives: the place of the sample in its format.
+    case computed(Int)
   }
 
   var fetch: Fetch
@@ -140,7 +140,8 @@ extension LogItem {
   ]
 
   /// Pieces to write; a variable that nobody knows is written as its name, as it stood.
-  func pieces(in store: inout ByteStore) -> [LogPiece] {
+  /// `sample` samples stand before it.
+  func pieces(in store: inout ByteStore, sample: Int) -> [LogPiece] {
     switch self {
     case .text(let text):
       return Self.pieces(of: text, in: &store)
@@ -150,7 +151,7 @@ extension LogItem {
       }
       return [LogPiece(content: .variable(variable), encoding: encoding)]
     case .sample(let expression, let encoding):
-      return [LogPiece(content: .sample(LogSample(expression)), encoding: encoding)]
+      return [LogPiece(content: .sample(LogSample(expression, sample)), encoding: encoding)]
     }
   }
 
@@ -168,21 +169,25 @@ extension LogItem {
 }
 
 extension LogSample {
-  init(_ expression: SampleExpression) {
-    switch expression.fetch {
-    case .source: fetch = .source
-    case .sourcePort: fetch = .sourcePort
-    case .destination: fetch = .destination
-    case .destinationPort: fetch = .destinationPort
-    case .serverName: fetch = .serverName
-    case .helloType: fetch = .helloType
-    case .helloVersion: fetch = .helloVersion
-    case .applicationProtocols: fetch = .applicationProtocols
-    case .always(let value): fetch = .always(value)
-    case .serverNameInCertificate, .requestLength, .payload, .waitEnd, .protocolHTTP:
-      fetch = .forgotten
-    }
+  /// What a session keeps until it is logged is written as it lies; all else is evaluated.
+  init(_ expression: SampleExpression, _ number: Int) {
+    let foldsOnly = expression.converters.allSatisfy { $0 == .lower || $0 == .upper }
     lowers = expression.converters.last == .lower
     uppers = expression.converters.last == .upper
+    switch expression.fetch {
+    case .source where expression.converters.isEmpty: fetch = .source
+    case .sourcePort where expression.converters.isEmpty: fetch = .sourcePort
+    case .destination where expression.converters.isEmpty: fetch = .destination
+    case .destinationPort where expression.converters.isEmpty: fetch = .destinationPort
+    case .helloType where expression.converters.isEmpty: fetch = .helloType
+    case .helloVersion where expression.converters.isEmpty: fetch = .helloVersion
+    case .always(let value) where expression.converters.isEmpty: fetch = .always(value)
+    case .serverName where foldsOnly: fetch = .serverName
+    case .applicationProtocols where foldsOnly: fetch = .applicationProtocols
+    default:
+      fetch = .computed(number)
+      lowers = false
+      uppers = false
+    }
   }
 }

@@ -1,5 +1,6 @@
 import Configuration
 import Linux
+import Rules
 
 /// Everything that lines are made of and that does not change: names and formats, as bytes.
 struct SessionLogText {
@@ -40,7 +41,11 @@ struct SessionLogText {
       bindNumbers.append(number)
     }
     let start = pieces.count
-    for item in frontend.log.format.items { pieces += item.pieces(in: &store) }
+    var samples = 0
+    for item in frontend.log.format.items {
+      pieces += item.pieces(in: &store, sample: samples)
+      if case .sample = item { samples += 1 }
+    }
     formats.append(start..<pieces.count)
   }
 
@@ -120,7 +125,8 @@ struct SessionLogText {
 
   /// The line of the frontend's format.
   func put(
-    _ session: borrowing LoggedSession, date: LogDate, isEarly: Bool, into buffer: inout LineBuffer
+    _ session: borrowing LoggedSession, _ rules: borrowing RuleSet, date: LogDate, isEarly: Bool,
+    into buffer: inout LineBuffer
   ) -> Int {
     var line = buffer.message()
     for index in formats[Int(session.record.frontend)] {
@@ -132,10 +138,17 @@ struct SessionLogText {
         if isEarly, variable.isTotal { line.append("+") }
         if variable.isDate {
           append(variable, piece.encoding, date, to: &line)
+        } else if variable == .requestHeaders {
+          append(capturesOf: session, rules, piece.encoding, to: &line)
         } else {
           append(variable, piece.encoding, session, to: &line)
         }
-      case .sample(let sample): append(sample, piece.encoding, session, to: &line)
+      case .sample(let sample):
+        if case .computed(let number) = sample.fetch {
+          append(computed: number, piece.encoding, session, rules, to: &line)
+        } else {
+          append(sample, piece.encoding, session, to: &line)
+        }
       }
     }
     return line.end
@@ -279,7 +292,40 @@ struct SessionLogText {
     case .always(let value): append(shortText: value ? "1" : "0", encoding, to: &line)
     case .serverName: append(text: session.serverName, encoding, sample, to: &line)
     case .applicationProtocols: append(names: session.protocolNames, encoding, sample, to: &line)
-    case .forgotten: append(text: Span(), encoding, to: &line)
+    case .computed: preconditionFailure("computed by the rules")
+    }
+  }
+
+  /// `{first|second}`: what was captured, slot by slot; nothing where there are no slots.
+  private func append(
+    capturesOf session: borrowing LoggedSession, _ rules: borrowing RuleSet,
+    _ encoding: LogEncoding, to line: inout LineWriter
+  ) {
+    let frontend = Int(session.record.frontend)
+    let count = rules.captureCount(frontend: frontend)
+    guard count > 0 else { return }
+    if encoding.contains(.quoted) { line.append("\"") }
+    line.append("{")
+    let facts = session.facts
+    for slot in 0..<count {
+      if slot > 0 { line.append("|") }
+      guard let text = rules.captureText(frontend: frontend, slot, facts) else { continue }
+      for index in text.indices { append(text[index], encoding, to: &line) }
+    }
+    line.append("}")
+    if encoding.contains(.quoted) { line.append("\"") }
+  }
+
+  private func append(
+    computed number: Int, _ encoding: LogEncoding, _ session: borrowing LoggedSession,
+    _ rules: borrowing RuleSet, to line: inout LineWriter
+  ) {
+    let facts = session.facts
+    let text = rules.logText(frontend: Int(session.record.frontend), number, facts)
+    if let text {
+      append(text: text, encoding, to: &line)
+    } else {
+      append(text: Span(), encoding, to: &line)
     }
   }
 
@@ -332,7 +378,7 @@ struct SessionLogText {
   /// A text that may come from a stranger: what is not printable is written `#XX`, so that nobody
   /// forges a line. Without text, `-` or `""`.
   private func append(
-    text: Span<UInt8>, _ encoding: LogEncoding, _ sample: LogSample = LogSample(fetch: .forgotten),
+    text: Span<UInt8>, _ encoding: LogEncoding, _ sample: LogSample = LogSample(fetch: .serverName),
     to line: inout LineWriter
   ) {
     if text.isEmpty { return line.append(encoding.contains(.quoted) ? "\"\"" : "-") }

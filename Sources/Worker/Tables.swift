@@ -207,11 +207,21 @@ struct Tables: ~Copyable {
   private static func needsDestination(
     _ frontend: Frontend, in configuration: ProxyConfiguration
   ) -> Bool {
-    if frontend.acls.contains(where: \.readsDestination) || frontend.log.readsDestination {
+    if frontend.acls.contains(where: \.readsDestination) || frontend.log.readsDestination
+      || frontend.rulesReadDestination
+    {
       return true
     }
-    let led = frontend.backendRules.map(\.backend) + [frontend.defaultBackend].compactMap(\.self)
-    return led.contains { configuration.backends[$0].acls.contains(where: \.readsDestination) }
+    let led =
+      frontend.backendRules.compactMap(\.backend) + [frontend.defaultBackend].compactMap(\.self)
+    // Of a name that is put together nobody knows where it leads.
+    let mayLeadAnywhere = frontend.backendRules.contains { $0.backend == nil }
+    let backends =
+      mayLeadAnywhere ? configuration.backends : led.map { configuration.backends[$0] }
+    return backends.contains {
+      $0.acls.contains(where: \.readsDestination)
+        || $0.contentRules.contains(where: \.readsDestination)
+    }
   }
 
   private mutating func addListener(
@@ -311,6 +321,33 @@ struct Tables: ~Copyable {
 extension ACL {
   fileprivate var readsDestination: Bool {
     lines.contains { $0.sample.readsDestination }
+  }
+}
+
+extension Frontend {
+  fileprivate var rulesReadDestination: Bool {
+    (connectionRules + sessionRules + contentRules).contains(where: \.readsDestination)
+      || backendRules.contains { rule in
+        if case .named(let pieces) = rule.target { pieces.readDestination } else { false }
+      }
+  }
+}
+
+extension Rule {
+  fileprivate var readsDestination: Bool {
+    switch action {
+    case .setVariable(_, let expression, _): expression.readsDestination
+    case .setVariableFormat(_, let pieces): pieces.readDestination
+    default: false
+    }
+  }
+}
+
+extension [TextPiece] {
+  fileprivate var readDestination: Bool {
+    contains { piece in
+      if case .sample(let expression) = piece { expression.readsDestination } else { false }
+    }
   }
 }
 

@@ -67,6 +67,9 @@ public struct WorkerProcess: ~Copyable {
   init(_ heritage: consuming Heritage) throws(Errno) {
     let now = Clock.monotonic / 1_000_000
     let capacity = Self.capacity(heritage.maxConnections)
+    heritage.rules.attach(
+      connections: capacity, ledger: heritage.ledger, slots: heritage.slots,
+      hostname: heritage.hostname)
     let tables = Tables(heritage, rules: heritage.rules)
     let global = heritage.configuration.global
     let workers = max(1, heritage.workerCount)

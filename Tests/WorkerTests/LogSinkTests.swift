@@ -1,6 +1,7 @@
 import Configuration
 import Glibc
 import Linux
+import Rules
 import Testing
 
 @testable import Worker
@@ -89,9 +90,10 @@ struct LogSinkTests {
     target.format = .short
     var configuration = ProxyConfiguration(.tcp, target)
     configuration.frontends[0].log.separatesErrors = true
+    let rules = try RuleSet(compiling: configuration)
     var log = configuration.log()
-    log.log(LoggedSession(.failed), .ended, now: moment)
-    log.log(LoggedSession(.plain), .ended, now: moment)
+    log.log(LoggedSession(.failed), .ended, rules, now: moment)
+    log.log(LoggedSession(.plain), .ended, rules, now: moment)
     log.refuse(.plain, "no", now: moment)
     #expect(try listener.all().map { $0.prefix(3) } == ["<3>", "<6>", "<3>"])
   }

@@ -1,6 +1,7 @@
 import Configuration
 import Glibc
 import Linux
+import Rules
 import Testing
 
 @testable import Worker
@@ -125,7 +126,7 @@ func line(
   let session = LoggedSession(
     record, serverName: bytes.span, protocolNames: protocols.span, helloType: 1,
     helloVersion: 0x0303)
-  log.log(session, moment, now: 0)
+  log.log(session, moment, try RuleSet(compiling: configuration), now: 0)
   return try listener.next()
 }
 
@@ -322,14 +323,16 @@ struct SessionLogTests {
   func encodings() throws {
     func render(_ variable: LogVariable, _ encoding: LogEncoding) throws -> String {
       let format = LogSettings.Format.custom([.variable(variable.rawValue, encoding)])
-      let text = SessionLogText(
-        ProxyConfiguration(format), hostname: "v]m", processID: 19_690)
+      let configuration = ProxyConfiguration(format)
+      let rules = try RuleSet(compiling: configuration)
+      let text = SessionLogText(configuration, hostname: "v]m", processID: 19_690)
       var buffer = LineBuffer(headroom: 0, capacity: 200)
       var date = LogDate()
       date.set(moment)
       var record = SessionLogRecord.plain
       record.number = 3
-      let end = text.put(LoggedSession(record), date: date, isEarly: false, into: &buffer)
+      let end = text.put(
+        LoggedSession(record), rules, date: date, isEarly: false, into: &buffer)
       return string(buffer.span(0..<end))
     }
     #expect(try render(.frontendName, .quoted) == "\"f1\"")
@@ -353,8 +356,10 @@ struct SessionLogTests {
     let listener = try Listener()
     var target = listener.target
     target.format = .raw
-    var log = ProxyConfiguration(.custom([.variable("lc")]), target).log()
-    for _ in 0..<3 { log.log(LoggedSession(.plain), .ended, now: 0) }
+    let configuration = ProxyConfiguration(.custom([.variable("lc")]), target)
+    let rules = try RuleSet(compiling: configuration)
+    var log = configuration.log()
+    for _ in 0..<3 { log.log(LoggedSession(.plain), .ended, rules, now: 0) }
     #expect(try listener.all() == ["0\n", "1\n", "2\n"])
   }
 

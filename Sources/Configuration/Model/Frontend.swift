@@ -29,6 +29,8 @@ public struct Frontend: Sendable {
   /// Index into `backends`: `default_backend`, or the other half of a `listen` with servers.
   public var defaultBackend: Int?
   public var acls: [ACL] = []
+  /// What `%hr` shows: indices of the variables behind the slots of captures.
+  public var captures: [Int] = []
 
   public init(identity: ProxyIdentity) { self.identity = identity }
 }

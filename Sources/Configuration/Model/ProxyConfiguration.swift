@@ -8,6 +8,10 @@ public struct ProxyConfiguration: Sendable {
   public var global = GlobalSettings()
   public var frontends: [Frontend] = []
   public var backends: [Backend] = []
+  /// What `var()` and `set-var()` speak of, by index.
+  public var variables: [Variable] = []
+  /// What `map…()` looks into, by index: each file once for each way to match it.
+  public var maps: [PatternMap] = []
 
   /// FNV-1a over the bytes of every file that was read, in order: equal on all nodes that run the
   /// same files.

@@ -6,6 +6,13 @@ public struct Rule: Sendable {
     case silentDrop
     /// `expect-proxy layer4`, in connection rules only.
     case expectProxyHeader
+    /// `set-var(name) EXPRESSION` and `capture EXPRESSION len N`: index into the configuration's
+    /// variables, and how much of a text is kept.
+    case setVariable(Int, SampleExpression, longest: Int)
+    /// `set-var-fmt(name) FORMAT`
+    case setVariableFormat(Int, [TextPiece])
+    /// `unset-var(name)`
+    case unsetVariable(Int)
   }
 
   public var action: Action
@@ -21,13 +28,28 @@ public struct Rule: Sendable {
 
 /// `use_backend NAME [if|unless …]`.
 public struct BackendRule: Sendable {
-  /// Index into `backends`.
-  public var backend: Int
+  public enum Target: Equatable, Sendable {
+    /// Index into `backends`.
+    case backend(Int)
+    /// The backend of this name; the default one if there is none.
+    case named([TextPiece])
+  }
+
+  public var target: Target
   public var condition: Condition?
   public var position: SourcePosition
 
+  /// The backend, where it is known from the start.
+  public var backend: Int? {
+    if case .backend(let index) = target { index } else { nil }
+  }
+
   public init(backend: Int, condition: Condition?, position: SourcePosition) {
-    self.backend = backend
+    self.init(target: .backend(backend), condition: condition, position: position)
+  }
+
+  public init(target: Target, condition: Condition?, position: SourcePosition) {
+    self.target = target
     self.condition = condition
     self.position = position
   }

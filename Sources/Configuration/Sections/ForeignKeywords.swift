@@ -119,7 +119,7 @@ enum ForeignKeywords {
     ("grace", .skipped("a graceful stop begins at once")),
     ("pp2-never-send-local", .skipped("checks send LOCAL headers")),
     ("dns-accept-family", .skipped("IPv4 and IPv6 addresses of servers are both used")),
-    ("set-var set-var-fmt", .skipped("there are no variables")),
+    ("set-var-fmt", .refused("write 'set-var proc.NAME EXPRESSION'")),
     ("debug", .removed("use the flag -d")),
     (
       "harden.reject-privileged-ports.tcp",
@@ -141,7 +141,7 @@ enum ForeignKeywords {
       capture compression errorfile errorfiles errorloc errorloc302 errorloc303 http-error
       http-reuse max-keep-alive-queue max-session-srv-conns retry-on unique-id-format
       unique-id-header use-fcgi-app guid email-alert load-server-state-from-file
-      server-state-file-name declare hash-preserve-affinity ssl-f-use be-unpublished
+      server-state-file-name hash-preserve-affinity ssl-f-use be-unpublished
       """, .inert
     ),
     (
@@ -200,8 +200,7 @@ enum ForeignKeywords {
 
   /// Actions of `tcp-request` and `tcp-response`, without what stands in parentheses.
   static let actions = table([
-    ("set-var set-var-fmt unset-var", .skipped("there are no variables")),
-    ("capture", .skipped("log lines do not show it; '%[…]' in 'log-format' does")),
+    ("capture", .refused("only 'tcp-request content' can capture")),
     ("set-log-level do-log", .skipped("sessions are logged as usual")),
     ("set-nice", .inert),
     ("set-priority-class set-priority-offset", .skipped("queues are first come, first served")),

@@ -28,6 +28,7 @@ enum GlobalKeyword: String, CaseIterable {
   case serverReceiveBuffer = "tune.rcvbuf.server"
   case serverSendBuffer = "tune.sndbuf.server"
   case reloadSessions = "reload-sessions"
+  case setVariable = "set-var"
   case spreadChecks = "spread-checks"
   case stats
   case uid

@@ -33,6 +33,7 @@ extension ConfigurationReader {
       try readProcessLine(keyword, &statement)
     case .log, .logTag, .logHostname, .node, .description:
       try readIdentityLine(keyword, &statement)
+    case .setVariable: try setProcessVariable(&statement)
     case .stats: try readStats(&statement)
     case .unixBind: try readUnixBind(&statement)
     case .certificateBase: global.certificateBase = try statement.require("a directory").text

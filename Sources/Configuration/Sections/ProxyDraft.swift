@@ -82,6 +82,15 @@ struct ProxySettings {
   var connectionRules: [Rule] = []
   var sessionRules: [Rule] = []
   var contentRules: [Rule] = []
+  /// The slots of `tcp-request content capture` and `declare capture`: bytes that each keeps.
+  var captureLengths: [Int] = []
+}
+
+/// A `use_backend` line: `pieces` are what the name is made of, if it is not a plain one.
+struct BackendRuleDraft {
+  let reference: Reference
+  let pieces: [TextPiece]
+  let condition: Condition?
 }
 
 /// A proxy as it is read: its references are names still.
@@ -97,7 +106,7 @@ struct ProxyDraft {
   var binds: [Bind] = []
   var servers: [Server] = []
   var brokenServers = BrokenNames()
-  var backendRules: [(reference: Reference, condition: Condition?)] = []
+  var backendRules: [BackendRuleDraft] = []
   var serverRules: [(reference: Reference, condition: Condition?)] = []
   /// Lines about TLS names, for the checks at the end.
   var certificates: [(path: String, span: SourceSpan, isStrict: Bool)] = []

@@ -9,6 +9,7 @@ enum ProxyKeyword: String, CaseIterable {
   case clientKeepaliveInterval = "clitcpka-intvl"
   case clientTimeout = "clitimeout"
   case connectTimeout = "contimeout"
+  case declare
   case `default`
   case defaultBackend = "default_backend"
   case defaultServer = "default-server"
@@ -51,7 +52,7 @@ enum ProxyKeyword: String, CaseIterable {
       .retries, .serverKeepaliveCount, .serverKeepaliveIdle, .serverKeepaliveInterval,
       .serverTimeout, .source, .tcpCheck, .tcpResponse:
       [.defaults, .backend]
-    case .bind, .useBackend: [.frontend]
+    case .bind, .declare, .useBackend: [.frontend]
     case .server, .useServer: [.backend]
     case .id: [.frontend, .backend]
     case .acl, .default, .description, .disabled, .enabled, .log, .logTag, .mode, .no, .option,

@@ -120,6 +120,7 @@ extension ConfigurationReader {
   // MARK: Lines
 
   mutating func readLines(_ section: Section, into draft: inout ProxyDraft, isNamed: Bool) {
+    presentProxy = draft.name
     // Of a defaults section whose header is broken nobody knows whether it had a name.
     let isNamed = isNamed || section.header.isBroken
     for line in section.statements {
@@ -165,6 +166,7 @@ extension ConfigurationReader {
       try requireName(isNamed, word, statement)
       try parseACL(&statement, into: &draft.settings.scope)
     case .tcpRequest: try readTCPRequest(&statement, into: &draft, isNamed: isNamed)
+    case .declare: try readDeclare(&statement, &draft.settings)
     case .tcpResponse: try readTCPResponse(&statement)
     case .tcpCheck: try readTCPCheck(&statement, &draft.settings)
     case .option: try readOption(&statement, into: &draft, isOn: true)

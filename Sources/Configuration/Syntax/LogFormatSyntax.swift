@@ -3,14 +3,15 @@ extension ConfigurationReader {
   /// Variables that a tcp session has.
   private static let variables = ForeignWords.words(
     """
-    B H ID T Ta Tc Td Th Tl Ts Tt Tu Tw U ac b bc bi bp bq ci cp f fc fi fp ft lc ms pid rc rt s sc
+    B H ID T Ta Tc Td Th Tl Ts Tt Tu Tw U ac b bc bi bp bq ci cp f fc fi fp ft hr lc ms pid rc rt s
+    sc
     si sp sq t ts tsc
     """)
 
   /// Variables of HTTP and TLS: known, and of no use here.
   private static let foreignVariables = ForeignWords.words(
     """
-    CC CS HM HP HPO HQ HU HV ST TR Ti Tq Tr hr hrl hs hsl r sslc sslv tr trg trl
+    CC CS HM HP HPO HQ HU HV ST TR Ti Tq Tr hrl hs hsl r sslc sslv tr trg trl
     """)
 
   mutating func logFormat(_ word: Word, of statement: Statement) throws(Diagnostic) -> [LogItem] {
@@ -51,16 +52,45 @@ extension ConfigurationReader {
     _ text: String, _ encoding: LogEncoding, _ word: Word, _ statement: Statement
   ) throws(Diagnostic) -> LogItem {
     let name = String(text.prefix { $0 != "(" && $0 != "," })
-    if ForeignWords.fetches.contains(name) {
+    if ForeignWords.fetches.contains(name), !SampleExpression.names.contains(name) {
       // A log line with a dash is worth more than a refused configuration.
       log.warn(
         statement.span(of: word),
         "'%[\(text)]' is not supported in this version and is logged as '-'")
       return .text(encoding.contains(.quoted) ? "\"\"" : "-")
     }
-    let inner = Word(text: text, column: word.column, length: word.length)
-    return .sample(try sample(inner, of: statement), encoding)
+    return .sample(try sample(text, statement.span(of: word)), encoding)
   }
+
+  /// A text with expressions in it that is put together while a connection is decided on: the name
+  /// of a backend, or what `set-var-fmt` stores.
+  mutating func textPieces(
+    _ word: Word, of statement: Statement
+  ) throws(Diagnostic) -> [TextPiece] {
+    var format = LogFormat(word.text)
+    let span = statement.span(of: word)
+    var pieces: [TextPiece] = []
+    while let piece = try format.next(span) {
+      switch piece {
+      case .text(let text): pieces.append(.text(text))
+      case .expression(let text, _): pieces.append(.sample(try sample(text, span)))
+      case .variable(let name, _):
+        guard let fetch = Self.fetchesOfVariables[name] else {
+          throw span.error(
+            "'%\(name)' has no value before a session is logged", hint: "write an expression: %[…]")
+        }
+        pieces.append(.sample(SampleExpression(fetch: fetch)))
+      }
+    }
+    return pieces
+  }
+
+  /// Log variables that are known before a session ends.
+  private static let fetchesOfVariables: [String: SampleExpression.Fetch] = [
+    "ci": .source, "cp": .sourcePort, "fi": .destination, "fp": .destinationPort,
+    "f": .identity(.frontendName), "ft": .identity(.frontendName), "b": .identity(.backendName),
+    "H": .process(.hostname), "pid": .process(.pid),
+  ]
 
   private static func joined(_ items: [LogItem]) -> [LogItem] {
     items.reduce(into: []) { result, item in
@@ -104,7 +134,9 @@ private struct LogFormat {
     let flags = try enclosed("{", "}", span) ?? ""
     if flags.includes("json") || flags.includes("cbor") { usesEncoding = true }
     let encoding = commonEncoding.changed(by: flags)
-    if let expression = try enclosed("[", "]", span) { return .expression(expression, encoding) }
+    if index < bytes.count, bytes[index] == UInt8(ascii: "[") {
+      return .expression(try expression(span), encoding)
+    }
     let start = index
     while index < bytes.count, bytes[index].isLetter { index += 1 }
     guard index > start else {
@@ -114,6 +146,15 @@ private struct LogFormat {
     let name = String(decoding: bytes[start..<index], as: UTF8.self)
     if name == "o" { commonEncoding = encoding }
     return .variable(name, encoding)
+  }
+
+  /// `[…]`, in which a `]` between parentheses is no end.
+  private mutating func expression(_ span: SourceSpan) throws(Diagnostic) -> String {
+    guard let end = CallScanner.end(ofExpressionAt: index + 1, in: bytes) else {
+      throw span.error("'%[' is never closed in the format", hint: "expected ']'")
+    }
+    defer { index = end + 1 }
+    return String(decoding: bytes[(index + 1)..<end], as: UTF8.self)
   }
 
   private mutating func plainText() -> String {

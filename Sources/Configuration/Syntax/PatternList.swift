@@ -110,16 +110,11 @@ struct PatternList {
   // MARK: Bytes and addresses
 
   private static func binary(_ text: String) throws(Failure) -> [UInt8] {
-    let digits = text.utf8.map(\.hexadecimalValue)
-    guard digits.count % 2 == 0 else {
-      throw Failure("an odd number of hexadecimal digits")
+    guard text.utf8.count % 2 == 0 else { throw Failure("an odd number of hexadecimal digits") }
+    guard let bytes = text.hexadecimalBytes else {
+      throw Failure("not hexadecimal", hint: "expected pairs of digits, such as 485454502f")
     }
-    return try stride(from: 0, to: digits.count, by: 2).map { index throws(Failure) in
-      guard let high = digits[index], let low = digits[index + 1] else {
-        throw Failure("not hexadecimal", hint: "expected pairs of digits, such as 485454502f")
-      }
-      return high << 4 | low
-    }
+    return bytes
   }
 
   /// `10.0.0.0/8`, `10/8`, `192.168.0.0/255.255.0.0`, `2001:db8::/32`, or a plain address.
@@ -149,11 +144,18 @@ struct PatternList {
     guard width == 32, let mask = IPAddress(text), mask.isIPv4 else {
       throw Failure("'\(text)' is not a prefix length", hint: "expected 0 to \(width)")
     }
-    let length = (~mask.ipv4).leadingZeroBitCount
-    guard length + mask.ipv4.trailingZeroBitCount == 32 || mask.ipv4 == 0 else {
+    guard let length = prefixLength(ofMask: text) else {
       throw Failure("'\(text)' is not contiguous")
     }
     return length
+  }
+
+  /// `255.255.255.0` is 24; nil for what is no mask.
+  static func prefixLength(ofMask text: String) -> Int? {
+    guard let mask = IPAddress(text), mask.isIPv4 else { return nil }
+    let length = (~mask.ipv4).leadingZeroBitCount
+    let isContiguous = length + mask.ipv4.trailingZeroBitCount == 32 || mask.ipv4 == 0
+    return isContiguous ? length : nil
   }
 
   private static func masked(_ address: IPAddress, _ length: Int) -> Network {

@@ -19,12 +19,15 @@ extension ConfigurationReader {
     _ sample: SampleExpression, named word: Word, _ statement: inout Statement
   ) throws(Diagnostic) -> Criterion {
     var flags = try patternFlags(&statement)
-    let match = flags.match ?? sample.type.impliedMatch
-    flags.match = match
-    guard sample.type.fits(match) else {
+    let type = sample.type(maps: maps)
+    guard let match = flags.match ?? type.impliedMatch else {
       throw statement.span(of: word).error(
-        "'\(word.text)' is \(sample.type.rawValue), which '-m \(Self.name(of: match))' "
-          + "cannot compare")
+        "'\(word.text)' may be of any type", hint: "say how to compare it, such as '-m str'")
+    }
+    flags.match = match
+    guard type.fits(match) else {
+      throw statement.span(of: word).error(
+        "'\(word.text)' is \(type.title), which '-m \(Self.name(of: match))' cannot compare")
     }
     var patterns = PatternList(match: match, isVersion: sample.fetch == .helloVersion)
     for file in flags.files {

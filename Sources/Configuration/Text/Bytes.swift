@@ -39,6 +39,15 @@ extension String {
     }
   }
 
+  /// The bytes that pairs of hexadecimal digits stand for; nil for anything else.
+  var hexadecimalBytes: [UInt8]? {
+    let digits = utf8.map(\.hexadecimalValue)
+    guard digits.count % 2 == 0, !digits.contains(nil) else { return nil }
+    return stride(from: 0, to: digits.count, by: 2).map { index in
+      (digits[index] ?? 0) << 4 | (digits[index + 1] ?? 0)
+    }
+  }
+
   /// What follows `prefix`, or nil if it does not begin so.
   func dropping(prefix: String) -> String? {
     // Bytes, not characters: what joins the prefix's last letter to one character is still a rest.
