@@ -77,9 +77,11 @@ struct LedgerGauges {
     case .current:
       let place = facts.place
       if gauge.kind == .frontendConnections || gauge.kind == .frontendSessionRate {
-        return place.frontend >= 0 ? number(gauge.kind, ofFrontend: place.frontend) : nil
+        return frontendCells.indices.contains(place.frontend)
+          ? number(gauge.kind, ofFrontend: place.frontend) : nil
       }
-      return place.backend >= 0 ? number(gauge.kind, ofBackend: place.backend) : nil
+      return backends.indices.contains(place.backend)
+        ? number(gauge.kind, ofBackend: place.backend) : nil
     }
   }
 

@@ -39,23 +39,30 @@ struct NameTable {
     }
   }
 
+  // A connection that a reload left without its proxy or server has an index beyond these.
+
   func frontend(_ place: Facts.Place) -> Entry? {
-    place.frontend >= 0 ? frontends[place.frontend] : nil
+    frontends.indices.contains(place.frontend) ? frontends[place.frontend] : nil
   }
 
   /// Until a backend was chosen the frontend stands for it, as in the reference.
   func backend(_ place: Facts.Place) -> Entry? {
-    place.backend >= 0 ? backends[place.backend] : frontend(place)
+    if place.backend < 0 { return frontend(place) }
+    return place.backend < backends.count ? backends[place.backend] : nil
   }
 
   func server(_ place: Facts.Place) -> Entry? {
-    guard place.backend >= 0, place.server >= 0 else { return nil }
-    return servers[firstServers[place.backend] + place.server]
+    entry(place.server, of: place.backend, firstServers, servers)
   }
 
   func bind(_ place: Facts.Place) -> Entry? {
-    guard place.frontend >= 0, place.bind >= 0 else { return nil }
-    return binds[firstBinds[place.frontend] + place.bind]
+    entry(place.bind, of: place.frontend, firstBinds, binds)
+  }
+
+  private func entry(_ index: Int, of proxy: Int, _ firsts: [Int], _ entries: [Entry]) -> Entry? {
+    guard index >= 0, firsts.indices.contains(proxy) else { return nil }
+    let end = proxy + 1 < firsts.count ? firsts[proxy + 1] : entries.count
+    return firsts[proxy] + index < end ? entries[firsts[proxy] + index] : nil
   }
 }
 

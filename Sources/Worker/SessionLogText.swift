@@ -56,7 +56,7 @@ struct SessionLogText {
     frontends.append(store.insert(name.utf8))
     firstBinds.append(binds.count)
     let start = pieces.count
-    for item in LogItem.tcp { pieces += item.pieces(in: &store) }
+    for item in LogItem.tcp { pieces += item.pieces(in: &store, sample: 0) }
     formats.append(start..<pieces.count)
   }
 

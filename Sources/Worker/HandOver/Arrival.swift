@@ -1,5 +1,6 @@
 import Ledger
 import Linux
+import Rules
 import Wire
 
 // A connection as it comes from another worker.
@@ -112,6 +113,8 @@ extension Connection {
     _ rights: inout ArrivedRights, _ context: inout WorkerContext
   ) -> Refusal? {
     index = Int32(place)
+    // Variables stay behind: rules have been heard, and a log line shows those that it finds.
+    if context.rules.hasVariables { context.rules.forgetVariables(of: place) }
     id = record.id
     client = rights.take()
     if record.marks.contains(.hasServerSocket) { server = rights.take() }
