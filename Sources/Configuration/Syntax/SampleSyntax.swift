@@ -152,7 +152,8 @@ extension ConfigurationReader {
     }
     let isRelative = sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-")
     guard let second = Int(text), isRelative || farthest.contains(second),
-      abs(second) <= farthest.upperBound, !isRelative || offset + size + second >= 0
+      (-farthest.upperBound...farthest.upperBound).contains(second),
+      !isRelative || offset + size + second >= 0
     else {
       throw call.error("argument 3 of '\(call.name)' is no offset: '\(text)'")
     }

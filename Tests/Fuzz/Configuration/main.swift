@@ -49,7 +49,10 @@ func checkIndices(_ configuration: ProxyConfiguration) {
   for frontend in configuration.frontends {
     let backends = configuration.backends.indices
     require(frontend.defaultBackend.map(backends.contains) ?? true, "default backend")
-    require(frontend.backendRules.allSatisfy { backends.contains($0.backend) }, "backend")
+    require(
+      frontend.backendRules.allSatisfy { $0.backend.map(backends.contains) ?? true }, "backend")
+    require(
+      frontend.captures.allSatisfy(configuration.variables.indices.contains), "slot of captures")
     let rules = frontend.connectionRules + frontend.sessionRules + frontend.contentRules
     check(rules.map(\.condition) + frontend.backendRules.map(\.condition), frontend.acls)
   }
