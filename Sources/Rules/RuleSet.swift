@@ -1,7 +1,9 @@
 /// All rules of a configuration, compiled: facts in, decision out.
 ///
-/// Built once before the workers are forked and never changed after, so that all of them share
-/// its pages. Evaluation does no I/O, reads no clock, allocates nothing and counts no reference.
+/// Built once before the workers are forked, so that all of them share its pages; what a worker
+/// writes to, its workbench and its connections' variables, is its own. Evaluation does no I/O,
+/// allocates nothing and counts no reference; only `date` and rates read the clock, only numbers of
+/// proxies and servers the ledger.
 ///
 /// Rules mean what HAProxy's mean. They are evaluated in order, again from the first whenever more
 /// is known. A rule that needs what may still come stops the evaluation: it is not false, it is

@@ -20,6 +20,8 @@ struct SuggestionTests {
     #expect(Suggestion.nearest(to: "bnid", among: known) == "bind")
     #expect(Suggestion.nearest(to: "balanse", among: known) == "balance")
     #expect(Suggestion.nearest(to: "quux", among: known) == nil)
+    // Two letters of three make another word, not a misspelt one.
+    #expect(Suggestion.nearest(to: "rfc", among: ["raw", "iso"]) == nil)
     #expect(Suggestion.nearest(to: "", among: known) == nil)
     #expect(Suggestion.nearest(to: "bat", among: ["cat", "bar", "bad"]) == "bad")
   }

@@ -1,6 +1,6 @@
 /// Finds the known word that was probably meant.
 enum Suggestion {
-  /// The nearest of `candidates`, if it is near enough: a third of the letters may be wrong. Of
+  /// The nearest of `candidates`, if it is near enough: a third of the letters, rounded up, may be wrong. Of
   /// several that are equally near it is the first in C order, whatever order they come in.
   static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
     let typed = Array(word.utf8)
@@ -8,7 +8,7 @@ enum Suggestion {
     var best: (distance: Int, word: String)?
     for candidate in candidates {
       let known = Array(candidate.utf8)
-      let limit = min(max(typed.count, known.count) / 3 + 1, best?.distance ?? 64)
+      let limit = min((max(typed.count, known.count) + 2) / 3, best?.distance ?? 64)
       guard abs(typed.count - known.count) <= limit else { continue }
       let distance = distance(typed, known, limit: limit)
       guard distance <= limit, distance < max(known.count, 2) else { continue }
