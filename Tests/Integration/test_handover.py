@@ -51,6 +51,14 @@ def reload_and_see_them_go(daemon, text=None):
     return time.monotonic() - began
 
 
+def is_worker(process):
+    """Whether it is a worker by now, and not the process that checks a configuration."""
+    try:
+        return (process.root / "comm").read_text().strip() == "sluice-worker"
+    except OSError:
+        return False
+
+
 def echoes(client, message):
     client.sendall(message)
     received = b""
@@ -261,34 +269,54 @@ def test_at_its_limit_the_old_workers_go_as_well(sluice, servers):
         client.close()
 
 
-@pytest.mark.parametrize("signaled", [signal.SIGSTOP, signal.SIGKILL])
-def test_a_taker_that_stands_still_or_dies_costs_nothing(sluice, servers, signaled):
-    """One new worker of two is stopped, or dies, while connections come. Those it has not taken are served elsewhere."""
+def test_what_finds_no_place_stays_where_it_is(sluice, servers):
+    """The new configuration has fewer places than there are connections: those beyond it end in the old workers."""
     port = free_port()
-    daemon = sluice(configuration(port, servers(EchoServer()).at))
-    daemon.expects_crash = True
-    clients = [dial(port) for _ in range(300)]
+    text = configuration(port, servers(EchoServer()).at)
+    daemon = sluice(text, workers=1)
+    clients = [dial(port) for _ in range(60)]
     for client in clients:
         echoes(client, b"before")
     old = set(daemon.workers())
-    seen = []
-
-    def meddle():
-        while not seen:
-            fresh = [worker for worker in daemon.workers() if worker not in old]
-            if fresh:
-                seen.append(fresh[0])
-        os.kill(seen[0].pid, signaled)
-        if signaled == signal.SIGSTOP:
-            time.sleep(1)
-            os.kill(seen[0].pid, signal.SIGCONT)
-
-    meddler = threading.Thread(target=meddle)
-    meddler.start()
-    daemon.reload(timeout=30)
-    meddler.join()
+    daemon.globals = "maxconn 20\n    hard-stop-after 1h"
+    daemon.reload(text)
     for client in clients:
         echoes(client, b"after")
+    assert old & set(daemon.workers())
+    assert "no place for more connections" in daemon.log
+    for client in clients:
+        client.close()
+    wait_until(lambda: not old & set(daemon.workers()))
+    wait_until(lambda: daemon.stats.row("fe", "FRONTEND")["scur"] == 0)
+
+
+def test_a_new_worker_that_stands_still_for_a_second_costs_nothing(sluice, servers):
+    """Whatever it is at: what it has not claimed by then stays with the old worker, and what it has goes on with it."""
+    port = free_port()
+    daemon = sluice(configuration(port, servers(EchoServer()).at))
+    clients = [dial(port) for _ in range(300)]
+    for client in clients:
+        echoes(client, b"before")
+    for delay in (0, 0.005, 0.02):
+        old, stopped = set(daemon.workers()), []
+
+        def meddle(old=old, stopped=stopped, delay=delay):
+            while not stopped:
+                stopped += [worker for worker in daemon.workers() if worker not in old and is_worker(worker)][:1]
+            time.sleep(delay)
+            os.kill(stopped[0].pid, signal.SIGSTOP)
+            time.sleep(1)
+            os.kill(stopped[0].pid, signal.SIGCONT)
+
+        meddler = threading.Thread(target=meddle)
+        meddler.start()
+        daemon.reload(timeout=30)
+        meddler.join()
+        for client in clients:
+            echoes(client, b"after")
+    for client in clients:
+        client.close()
+    wait_until(lambda: daemon.stats.row("fe", "FRONTEND")["scur"] == 0)
 
 
 @pytest.mark.slow
