@@ -94,7 +94,9 @@ let package = Package(
       swiftSettings: houseRules),
     .executableTarget(
       name: "sluicectl",
-      dependencies: ["Linux", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Linux", "Wire", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: houseRules),
 
     tests("Linux"),

@@ -70,6 +70,9 @@ import Synchronization
     min(Int(clamping: cell(at: Layout.header + 24).value), Self.laneCapacity)
   }
 
+  /// How many workers the master has ended since they hung.
+  public var hungWorkers: Cell { cell(at: Layout.header + 40) }
+
   /// Takes a free lane for a worker to be, or none when all are taken. Only the master calls it.
   public func takeLane(generation: UInt64, workerSlot: Int, now: UInt64) -> Int? {
     for index in 0..<Self.laneCapacity {

@@ -32,6 +32,12 @@
     return removed
   }
 
+  /// Gives up ownership of all without closing any, for owners to come that know the numbers.
+  public consuming func release() {
+    unsafe storage.deallocate()
+    discard self
+  }
+
   public subscript(index: Int) -> Descriptor {
     _read {
       precondition(index >= 0 && index < count)

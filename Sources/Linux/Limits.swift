@@ -27,4 +27,11 @@ import Glibc
   public static func setOpenFiles(_ limit: ResourceLimit) throws(Errno) {
     try check(clinux_set_limit(CInt(RLIMIT_NOFILE.rawValue), limit.soft, limit.hard))
   }
+
+  /// Lets this process open as many descriptors as the hard limit allows.
+  public static func raiseOpenFiles() {
+    var limit = openFiles
+    limit.soft = limit.hard
+    try? setOpenFiles(limit)
+  }
 }

@@ -9,18 +9,22 @@ import Linux
 /// are no children of this process, which therefore learns of their ends by a pidfd instead of
 /// wait(2). The next reload brings children of its own.
 enum Adoption {
-  /// Returns when there is nothing to go on from, or no way to; then the files are read.
+  /// Returns when there is nothing to go on from, or no way to; then the files are read, and what is
+  /// left can be used for what they say.
   static func run(
     _ arguments: Arguments, commandLine: [String], _ estate: Estate, _ log: MasterLog
-  ) {
+  ) -> Estate {
     let wasEndedByOrder = takeNoteOfOrder()
-    guard var state = estate.state, !state.isStopping, !wasEndedByOrder else { return }
+    guard var state = estate.state, !state.isStopping, !wasEndedByOrder else { return estate }
     state.prepareForAdoption()
     guard state.isWhole else {
-      return log.alert("the master before has died, and not all is there that it left behind")
+      log.alert("the master before has died, and not all is there that it left behind")
+      return estate
     }
+    let copies = DescriptorCopies(of: state)
     do throws(Successor.Failure) {
       let supervisor = try Successor.restore(state, arguments, commandLine, log)
+      copies.close()
       supervisor.store = DescriptorStore(estate, keeping: state.descriptors, log)
       estate.closeRest(but: state.descriptors)
       supervisor.resume(state)
@@ -28,6 +32,7 @@ enum Adoption {
     } catch {
       log.alert(
         "the master before has died, and what it ran cannot be gone on with: \(error.message)")
+      return estate.moved(to: copies.release())
     }
   }
 
@@ -78,8 +83,7 @@ extension Supervisor {
     phase = .running
     dismissOtherGenerations()
     reclaimLanes()
-    listeners.dropWhatWasMade()
-    listeners.commit()
+    listeners.closeRetired()
     fillEmptySlots()
     handOverRest()
     if let path = generation.configuration.global.pidFile { PidFile(path: path).write(log) }

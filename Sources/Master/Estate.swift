@@ -62,6 +62,17 @@ struct Estate {
     return state
   }
 
+  /// The same, of which an attempt to take it over has left nothing but copies.
+  func moved(to numbers: [Int32: Int32]) -> Estate {
+    var estate = self
+    estate.state = state?.moved(to: numbers)
+    // The files that the state is in are nobody's but the estate's.
+    for index in descriptors.indices where descriptors[index].kind != .state {
+      estate.descriptors[index].number = numbers[descriptors[index].number] ?? -1
+    }
+    return estate
+  }
+
   var nextKey: Int32 { (descriptors.map(\.key).max() ?? 0) + 1 }
 
   /// Closes what nobody has taken over: all that `taken` does not name.

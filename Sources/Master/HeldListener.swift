@@ -32,12 +32,10 @@ final class HeldListener {
     self.file = file
   }
 
-  /// Closes the sockets that a reload made and that nobody polls, since it failed.
-  ///
-  /// Connections that the kernel put there in the meantime are lost: the one case in which a reload
-  /// costs something, when it both raises the number of workers and fails after its check.
-  func dropUnusedSockets() {
-    while sockets.count > socketsInUse { sockets.remove(at: sockets.count - 1).close() }
+  /// The sockets that a reload made which did not succeed: connections have been put into their
+  /// queues, and the kernel goes on to do so, so that they cannot be closed.
+  var spareSockets: Range<Int> {
+    spreads ? min(socketsInUse, sockets.count)..<sockets.count : 0..<0
   }
 
   /// Removes the file of a unix socket, if it is still the one that was made here.

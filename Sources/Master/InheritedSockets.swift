@@ -13,7 +13,7 @@ struct InheritedSockets: ~Copyable {
   private var names: [String] = []
   private var numbers: [Int32] = []
   /// What a master before this one left with the service manager. Nobody owns these yet.
-  private(set) var estate = Estate()
+  var estate = Estate()
   /// Descriptors that were open when the program began: `fd@N` may name these and no other.
   private var strangers: Set<Int32> = []
 

@@ -33,16 +33,18 @@ final class ListenerSet {
     heldForBinds + heldForStats + [control].compactMap(\.self)
   }
 
+  /// The slot of the worker that polls ``HeldListener/spareSockets``: one more than a generation has.
+  var spareSlot: Int { plan.workers }
+
+  /// Whether a reload that failed has left sockets that no worker of this generation knows.
+  var hasSpareSockets: Bool { binds.contains { !$0.spareSockets.isEmpty } }
+
   /// What a worker polls.
   func share(of slot: Int) -> (sockets: [Int32], roles: [ListenerRole]) {
     var sockets: [Int32] = []
     var roles: [ListenerRole] = []
     for (entry, listener) in zip(plan.binds, binds) {
-      let indices =
-        listener.spreads
-        ? SlotShare.sockets(of: slot, workers: plan.workers, sockets: listener.sockets.count)
-        : Array(0..<listener.sockets.count)
-      for index in indices {
+      for index in indices(of: listener, slot) {
         sockets.append(listener.sockets[index].numberForSuccessor)
         roles.append(
           ListenerRole(
@@ -51,6 +53,13 @@ final class ListenerSet {
       }
     }
     return (sockets, roles)
+  }
+
+  /// Of a listener's sockets, those that the worker of a slot polls.
+  func indices(of listener: HeldListener, _ slot: Int) -> [Int] {
+    if slot == spareSlot { return Array(listener.spareSockets) }
+    guard listener.spreads else { return Array(0..<listener.sockets.count) }
+    return SlotShare.sockets(of: slot, workers: plan.workers, sockets: listener.sockets.count)
   }
 
   /// What the controller serves: the control socket, then the configuration's.
@@ -266,10 +275,9 @@ extension ListenerSet {
     return made
   }
 
-  /// Undoes it.
+  /// Undoes it, but for further sockets of addresses that are listened at: those are spare now.
   func shrink(dropping made: Made) {
     for listener in made.binds + made.statsSockets { listener.removeFile() }
-    for listener in binds { listener.dropUnusedSockets() }
   }
 }
 
@@ -293,12 +301,6 @@ extension ListenerSet {
     for listener in binds.wanted {
       ListenerBinder.addSiblings(to: listener, upTo: plan.workers, log)
     }
-  }
-
-  /// A reload failed and this is the generation before it: what was made for the other is closed.
-  func dropWhatWasMade() {
-    for listener in binds { listener.dropUnusedSockets() }
-    closeRetired()
   }
 
   private struct Restored {

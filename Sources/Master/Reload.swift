@@ -61,6 +61,7 @@ extension Supervisor {
       let made = try listeners.extend(to: report, log)
       let error = succeed(trial, report, made)
       listeners.shrink(dropping: made)
+      renewSpareWorker()
       failReload("cannot become the new program: \(error)")
     } catch {
       failReload(error.message)
@@ -107,6 +108,8 @@ extension Supervisor {
   static func become(
     _ state: MasterState, program: borrowing Descriptor, _ commandLine: [String]
   ) -> Errno {
+    // What a configuration says of descriptors must not keep the master from going back.
+    ResourceLimit.raiseOpenFiles()
     do throws(Errno) {
       let file = try Descriptor.sealedFile(name: "sluice-state", state.encoded)
       let numbers = state.descriptors + [file.numberForSuccessor]

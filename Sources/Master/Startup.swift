@@ -7,9 +7,9 @@ enum Startup {
   /// Never returns; what stands in the way is told, and the exit status is 1.
   static func run(_ arguments: Arguments, commandLine: [String]) -> Never {
     // Before anything is opened: `fd@N` names what was open when the program began.
-    let inherited = InheritedSockets.fromEnvironment()
+    var inherited = InheritedSockets.fromEnvironment()
     let log = MasterLog(isQuiet: arguments.isQuiet)
-    Adoption.run(arguments, commandLine: commandLine, inherited.estate, log)
+    inherited.estate = Adoption.run(arguments, commandLine: commandLine, inherited.estate, log)
     inherited.estate.closeRest(but: inherited.estate.state?.reusableDescriptors ?? [])
     do throws(StartFailure) {
       let supervisor = try prepare(arguments, commandLine, inherited, log)

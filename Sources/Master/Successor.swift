@@ -19,13 +19,15 @@ enum Successor {
       Process.exit(1)
     }
     file.close()
+    let copies = DescriptorCopies(of: state)
     do throws(Failure) {
       let supervisor = try restore(state, arguments, commandLine, log)
+      copies.close()
       supervisor.store = DescriptorStore(state.store, log)
       supervisor.resume(state)
       supervisor.run()
     } catch {
-      fallBack(state, commandLine, because: error.message, log)
+      fallBack(state.moved(to: copies.release()), commandLine, because: error.message, log)
     }
   }
 
@@ -135,8 +137,9 @@ extension Supervisor {
       bringUp()
     case .fallBack:
       phase = .running
-      listeners.dropWhatWasMade()
+      listeners.closeRetired()
       failReload(state.text)
+      renewSpareWorker()
       fillEmptySlots()
     case .adopt: finishAdoption()
     }
@@ -170,12 +173,22 @@ extension Supervisor {
     }
   }
 
+  /// A reload that failed has left sockets to serve, perhaps more than the spare worker knows.
+  func renewSpareWorker() {
+    guard listeners.hasSpareSockets else { return }
+    for worker in servingWorkers where worker.slot == listeners.spareSlot { drain(worker) }
+    schedule.restartWorker(slot: listeners.spareSlot, afterLifeOf: 0, now: Clock.monotonic)
+  }
+
   /// Starts what ended while the other generation tried.
   func fillEmptySlots() {
     let now = Clock.monotonic
     let filled = Set(servingWorkers.map(\.slot))
     for slot in 0..<generation.workerCount where !filled.contains(slot) {
       schedule.restartWorker(slot: slot, afterLifeOf: 0, now: now)
+    }
+    if listeners.hasSpareSockets, !filled.contains(listeners.spareSlot) {
+      schedule.restartWorker(slot: listeners.spareSlot, afterLifeOf: 0, now: now)
     }
     if controller == nil, release.hasController {
       schedule.restartController(afterLifeOf: 0, now: now)

@@ -84,6 +84,8 @@ final class Supervisor {
   /// What the old workers say of the connections that they hand over.
   var handOverTotals = HandOverTotals()
 
+  var hangWatch = HangWatch()
+
   /// Run once all is ready for the first time.
   var background: Background?
 
@@ -130,7 +132,8 @@ final class Supervisor {
     self.epoll = epoll
     self.signals = signals
     lastGeneration = release.generation
-    schedule = RestartSchedule(workers: generation.workerCount)
+    // And the one that polls spare sockets.
+    schedule = RestartSchedule(workers: generation.workerCount + 1)
   }
 }
 
@@ -223,12 +226,13 @@ extension Supervisor {
     if now >= workersDue, phase == .bringingUp {
       failToComeUp("workers were not ready in \(Patience.worker / 1_000_000_000) s")
     }
+    if now >= hangWatch.due { lookForHungWorkers(now) }
     startWhatIsDue(now)
     tellControllers()
   }
 
   private func millisecondsUntilDue(_ now: Int64) -> Int {
-    var due = min(forceDue, watchdogDue, schedule.nextDue, handOverDue)
+    var due = min(forceDue, watchdogDue, schedule.nextDue, handOverDue, hangWatch.due)
     if phase == .bringingUp { due = min(due, workersDue, controllerDue) }
     if let trial { due = min(due, trial.started + Trial.patience) }
     if controllers.contains(where: { $0.isOutdated && !$0.isStopping }) {

@@ -18,7 +18,7 @@ enum UnixListener {
       try? File.remove(temporary)
       let socket = try bind(to: temporary, specification)
       do throws(Errno) {
-        try give(temporary, specification.options.permissions, log)
+        try give(temporary, specification.options.permissions, log, calling: path)
         try File.rename(temporary, to: path)
       } catch {
         try? File.remove(temporary)
@@ -44,12 +44,13 @@ enum UnixListener {
     return socket
   }
 
-  /// Sets owner and mode of a socket's file.
+  /// Sets owner and mode of a socket's file, which messages call `name` if that is another one.
   static func give(
-    _ path: String, _ permissions: SocketPermissions, _ log: MasterLog
+    _ path: String, _ permissions: SocketPermissions, _ log: MasterLog, calling name: String? = nil
   ) throws(Errno) {
-    let user = number(of: permissions.user, "user", path, log) { Credentials.ofUser($0)?.user }
-    let group = number(of: permissions.group, "group", path, log) { Credentials.groupNumber($0) }
+    let name = name ?? path
+    let user = number(of: permissions.user, "user", name, log) { Credentials.ofUser($0)?.user }
+    let group = number(of: permissions.group, "group", name, log) { Credentials.groupNumber($0) }
     if user != nil || group != nil { try File.setOwner(path, user: user, group: group) }
     try File.setMode(path, permissions.mode ?? defaultMode)
   }

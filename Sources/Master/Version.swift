@@ -1,6 +1,8 @@
+import Wire
+
 /// What the program says of itself.
 enum Version {
-  static let number = "0.1.0"
+  static let number = ReleaseNumber.text
 
   static let line = "sluice version \(number) - carries TLS connections, never decrypts them"
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Linux
+import Wire
 
 /// The operator's hand.
 @main
@@ -15,7 +16,7 @@ struct Sluicectl: ParsableCommand {
       Exit status: 0 done, 1 the daemon refused or the command failed, 2 the daemon cannot be \
       reached, 64 wrong usage.
       """,
-    version: "0.1.0",
+    version: ReleaseNumber.text,
     subcommands: [
       Status.self, Servers.self, Sessions.self, Statistics.self, Ready.self, Drain.self,
       Maintenance.self, Reload.self, Raw.self, Version.self,

@@ -158,9 +158,22 @@ struct ListenerBinderTests {
     let joined = listener.sockets.count
     #expect(joined == 2)
     #expect(listener.spreads)
-    listener.dropUnusedSockets()
-    let kept = listener.sockets.count
-    #expect(kept == 0)
+  }
+
+  @Test("what a failed reload added to an address is polled by one worker more")
+  func spareSockets() throws {
+    var binder = ListenerBinder(log: log)
+    let listener = try binder.listen(specification(0), slots: 2)
+    var plan = ListenerPlan()
+    plan.workers = 2
+    plan.binds = [.init(specification: listener.specification, frontend: 0, bind: 0)]
+    let set = ListenerSet(plan: plan, binds: [listener], control: nil, statsSockets: [])
+    set.commit()
+    #expect(!set.hasSpareSockets)
+    ListenerBinder.addSiblings(to: listener, upTo: 5, log)
+    #expect(set.hasSpareSockets)
+    let numbers = (0..<5).map { listener.sockets[$0].numberForSuccessor }
+    #expect(set.share(of: set.spareSlot).sockets == Array(numbers[2...]))
   }
 
   @Test("an address in use is told with its owner, though SO_REUSEPORT would hide it")

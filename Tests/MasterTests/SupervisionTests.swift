@@ -44,6 +44,59 @@ struct BackoffTests {
   }
 }
 
+@Suite("Which workers hang")
+struct HangWatchTests {
+  private var watch = HangWatch()
+  private var now: Int64 = 1_000_000_000_000
+
+  /// One look, a second after the last.
+  private mutating func look(laps: UInt64, hasWork: Bool, after: Int64 = 1) -> HangWatch.Verdict {
+    now += after * 1_000_000_000
+    watch.begin(now)
+    defer { watch.end(now, of: [7]) }
+    return watch.look(at: 7, laps: laps, hasWork: hasWork)
+  }
+
+  @Test("one that has work and makes no lap hangs in the end, and not before")
+  mutating func hangs() {
+    for _ in 0..<HangWatch.patience { #expect(look(laps: 5, hasWork: true) == .suspected) }
+    #expect(look(laps: 5, hasWork: true) == .hangs)
+  }
+
+  @Test("one without work may sleep for ever, and is looked at seldom")
+  mutating func sleeps() {
+    for _ in 0..<50 { #expect(look(laps: 5, hasWork: false) == .lives) }
+    #expect(watch.due == now + HangWatch.interval)
+  }
+
+  @Test("a lap, or the end of the work, ends the suspicion")
+  mutating func recovers() {
+    for round in 0..<5 {
+      for _ in 0..<HangWatch.patience {
+        #expect(look(laps: UInt64(round), hasWork: true) != .hangs)
+      }
+      #expect(watch.due == now + HangWatch.shortInterval)
+    }
+    for _ in 0..<20 {
+      #expect(look(laps: 9, hasWork: true) != .hangs)
+      #expect(look(laps: 9, hasWork: false) == .lives)
+    }
+  }
+
+  @Test("when the master has not looked for a while, nobody is at fault")
+  mutating func pause() {
+    for _ in 0..<HangWatch.patience { _ = look(laps: 5, hasWork: true) }
+    #expect(look(laps: 5, hasWork: true, after: 3_600) == .suspected)
+  }
+
+  @Test("a process of the same number is another once the first is forgotten")
+  mutating func forgets() {
+    for _ in 0..<HangWatch.patience { _ = look(laps: 5, hasWork: true) }
+    watch.end(now, of: [])
+    #expect(look(laps: 5, hasWork: true) == .suspected)
+  }
+}
+
 @Suite("How many connections there may be")
 struct DescriptorBudgetTests {
   @Test("two sockets each and half a pipe, less the reserve, over all workers")

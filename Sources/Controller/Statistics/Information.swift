@@ -2,10 +2,11 @@ import Configuration
 import Glibc
 import Ledger
 import Linux
+import Wire
 
 /// This release, as it introduces itself.
 public enum Release {
-  public static let version = "0.1.0"
+  public static let version = ReleaseNumber.text
   static let date = "2026/11/24"
 
   /// The generation of HAProxy's interfaces that the outputs follow, then our own version: tools
@@ -157,6 +158,9 @@ struct Information {
       field(79, "PatternsAdded", "MGPV", .wide(0), "Not used"),
       field(80, "PatternsFreed", "MGPV", .wide(0), "Not used"),
       field(81, "NbThreadGroups", "CGSV", .number(1), "Always 1"),
+      field(
+        82, "HungWorkers", "MCPV", .wide(deployment.ledger.hungWorkers.value),
+        "Workers that were ended since they hung"),
     ]
   }
 }

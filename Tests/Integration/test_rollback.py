@@ -1,0 +1,159 @@
+"""What goes wrong after the exec: the old program, configuration and workers go on, and nothing is lost."""
+
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+
+from harness.clients import ask, dial, read_line
+from harness.ports import free_port
+from harness.servers import HoldingServer, NamingServer
+from harness.waiting import wait_until
+from test_reload import Load, configuration
+
+ATTEMPTS = 20
+"""Reloads until a new worker is hit before all are ready."""
+
+THREADS = 4
+"""That make connections one after the other."""
+
+
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return {int(child) for child in file.read().split()}
+    except FileNotFoundError:
+        return set()
+
+
+def hit_new_worker(daemon, by, old):
+    """Waits for the first child that the successor starts, and sends it a signal at once."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if new := [pid for pid in children(daemon.pid) - old if _is_worker(pid)]:
+            os.kill(new[0], by)
+            return new[0]
+    raise AssertionError("no new worker came up")
+
+
+def _is_worker(pid):
+    """The check before the exec is a child too, of another name."""
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip() == "sluice-worker"
+    except OSError:
+        return False
+
+
+def roll_back(daemon, by, new):
+    """Reloads with eight workers until one of them is hit before all are ready; then says who served before, and how many were hit."""
+    old, workers = daemon.configuration, daemon.workers_wanted
+    for hits in range(1, ATTEMPTS + 1):
+        wait_until(lambda: len(daemon.workers()) == workers, what="the workers of one generation alone")
+        before = {worker.pid for worker in daemon.workers()}
+        seen, failures = len(daemon.notifications.messages), daemon.log.count("reload failed")
+        daemon.workers_wanted = 8
+        daemon.write(new)
+        known = children(daemon.pid)
+        daemon.process.send_signal(signal.SIGUSR2)
+        hit = hit_new_worker(daemon, by, known)
+        daemon.notifications.wait_for(30, seen, READY="1")
+        if daemon.log.count("reload failed") > failures:
+            return before, hits
+        # It was ready already: a worker like any other, and the reload succeeded.
+        if hit in children(daemon.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(hit, signal.SIGCONT)
+        daemon.workers_wanted = workers
+        daemon.reload(old)
+    raise AssertionError(f"none of {ATTEMPTS} reloads failed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "is not ready in time"])
+def test_a_new_worker_that_fails_under_load_rolls_everything_back(sluice, traffic, by):
+    """The new configuration has more workers, so that the kernel puts connections into the queues of new sockets."""
+    load = Load(traffic, threads=THREADS)
+    daemon = sluice(load.configuration)
+    daemon.expects_crash = True
+    load.begin()
+    before, hits = roll_back(daemon, by, load.configuration)
+    assert before <= {worker.pid for worker in daemon.workers()}, "the old workers serve"
+    assert "did not come up" in daemon.log
+    assert [ask(load.port) for _ in range(50)] == ["hello"] * 50
+    daemon.workers_wanted = 2
+    daemon.reload(load.configuration)
+    short, long, server = load.end()
+    # A worker accepts as soon as it is ready: who was hit in that moment may have had one from each thread. Nobody else.
+    assert len(short["failures"]) <= hits * THREADS, short["failures"]
+    assert not [failure for failure in short["failures"] if "refused" in failure]
+    assert short["longest"] < 20
+    assert [each["failure"] for each in long] == [None] * len(long)
+    assert all(each["intact"] for each in long)
+    wait_until(lambda: len(daemon.workers()) == 2, what="the workers of the last reload alone")
+
+
+def test_after_a_rollback_the_old_configuration_serves_and_the_next_reload_works(sluice, servers):
+    first, second = servers(NamingServer("first")), servers(NamingServer("second"))
+    port = free_port()
+    daemon = sluice(configuration(port, first.at))
+    daemon.expects_crash = True
+    pid = daemon.pid
+    roll_back(daemon, signal.SIGKILL, configuration(port, second.at))
+    assert {ask(port) for _ in range(40)} == {"first"}
+    assert daemon.pid == pid and daemon.process.poll() is None
+    daemon.reload()
+    assert {ask(port) for _ in range(40)} == {"second"}
+    wait_until(lambda: len(daemon.workers()) == 8)
+
+
+def test_a_limit_of_descriptors_that_the_master_cannot_live_with_rolls_back(sluice, servers):
+    """The check passes, and the program after the exec cannot open a thing."""
+    here = servers(NamingServer("here"))
+    port = free_port()
+    good = configuration(port, here.at)
+    daemon = sluice(good)
+    workers = daemon.workers()
+    daemon.globals = "ulimit-n 64"
+    told = daemon.reload(good)
+    assert told.variables["STATUS"].startswith("Reload failed"), daemon.log
+    assert ask(port) == "here"
+    assert daemon.workers() == workers
+    daemon.globals = ""
+    daemon.reload(good)
+    assert ask(port) == "here"
+
+
+@pytest.mark.slow
+def test_a_hung_worker_is_replaced_and_those_who_wait_are_served(sluice, servers):
+    server = servers(HoldingServer())
+    port = free_port()
+    daemon = sluice(configuration(port, server.at))
+    daemon.expects_crash = True
+    victim, other = daemon.workers()
+    os.kill(victim.pid, signal.SIGSTOP)
+    # By the hash of their addresses some fall into the queue of the one that hangs.
+    clients = [dial(port, timeout=40) for _ in range(40)]
+    assert [read_line(client) for client in clients] == ["held"] * 40
+    assert not victim.is_alive and other.is_alive
+    assert "hangs" in daemon.log
+    assert int(daemon.stats.info()["HungWorkers"]) == 1
+
+
+@pytest.mark.slow
+def test_a_worker_that_rests_at_a_limit_does_not_hang(sluice, servers):
+    """Its queue is full and its lap stands still: it is asked, and answers."""
+    server = servers(HoldingServer())
+    port = free_port()
+    daemon = sluice(configuration(port, server.at).replace("default_backend be", "default_backend be\n    maxconn 1"))
+    workers = daemon.workers()
+    with dial(port) as first:
+        assert read_line(first) == "held"
+        waiting = [dial(port, timeout=60) for _ in range(20)]
+        time.sleep(15)  # longer than it takes to find out that somebody hangs
+        assert daemon.workers() == workers
+        assert "hangs" not in daemon.log
+    for client in waiting:
+        client.close()
