@@ -23,7 +23,7 @@ FUZZ = ls Tests/Fuzz/*/main.swift | cut -d / -f 3 | xargs -P "$$(nproc)" -I % Te
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help run test build unit integration demo installation lint fuzz deps install uninstall clean
+.PHONY: help run test build unit integration demo installation lint fuzz bench deps install uninstall clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,11 @@ lint: ## Check the style of the Swift sources; `swift format -ir Sources Tests` 
 fuzz: ## Fuzz every parser that strangers reach, FUZZ_SECONDS each; then see it find planted bugs
 	@$(FUZZ) --seconds $(FUZZ_SECONDS)
 	@$(FUZZ) --seconds $(FUZZ_SECONDS) --planted
+
+bench: ## Measure sluice beside its peers; ARGS goes to it: --only, --rounds, --quick, --json (HAPROXY= names another)
+	@.ci/deps build demo test bench
+	@test -x $(BUILT)/sluice || $(MAKE) --no-print-directory build
+	@Tests/Benchmarks/run $(ARGS)
 
 deps: ## Install what is missing for all of this (Debian; the one thing that needs root)
 	@.ci/deps build demo test
