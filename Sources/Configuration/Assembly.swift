@@ -260,7 +260,8 @@ extension ConfigurationReader {
     frontend.contentRules = settings.contentRules
     frontend.inspectDelay = settings.inspectDelay
     frontend.acls = settings.scope.acls
-    frontend.captures = settings.captureLengths.indices.map { captures[$0] }
+    // A slot may be declared and never captured into.
+    frontend.captures = settings.captureLengths.indices.map { captureVariable($0) }
     for rule in draft.backendRules {
       guard let target = target(of: rule, from: draft, in: &configuration, &index) else {
         continue

@@ -49,10 +49,13 @@ func checkIndices(_ configuration: ProxyConfiguration) {
   for frontend in configuration.frontends {
     let backends = configuration.backends.indices
     require(frontend.defaultBackend.map(backends.contains) ?? true, "default backend")
-    require(
-      frontend.backendRules.allSatisfy { $0.backend.map(backends.contains) ?? true }, "backend")
-    require(
-      frontend.captures.allSatisfy(configuration.variables.indices.contains), "slot of captures")
+    for rule in frontend.backendRules {
+      guard let backend = rule.backend else { continue }
+      require(backends.contains(backend), "backend")
+    }
+    for variable in frontend.captures {
+      require(variable < configuration.variables.count, "slot of captures")
+    }
     let rules = frontend.connectionRules + frontend.sessionRules + frontend.contentRules
     check(rules.map(\.condition) + frontend.backendRules.map(\.condition), frontend.acls)
   }
