@@ -288,7 +288,11 @@ backend be
     holders = [traffic("hold", port, total // workers) for _ in range(workers)]
     wait_until(lambda: daemon.stats.row("fe", "FRONTEND")["scur"] == total, timeout=30)
     count = lambda: {member: member.wake_ups for member in daemon.tree()}  # noqa: E731
-    settled(lambda: [worker.wake_ups for worker in daemon.workers()], quiet=1.5, what="the workers to fall asleep")
+    # Keepalive towards the server is asked for when a connection is ten seconds old, within a second: before that it is
+    # no idle one. By then the time limits of the questions above are over too.
+    settled(
+        lambda: [worker.wake_ups for worker in daemon.workers()], quiet=12, timeout=60, what="the workers to fall asleep"
+    )
     before = count()
     time.sleep(10)
     after = count()
