@@ -166,7 +166,7 @@
   case laps
   /// 1 while it waits for events: whoever wants it must ring.
   case isAsleep
-  /// What it is doing to a slot's gauge; see ``SharedLedger/Slot``.
+  /// What it is doing to a slot's gauge; see ``Intent``.
   case intent
   case pipesUsed, pipesFree
   /// Times that accepting was paused since descriptors ran out.

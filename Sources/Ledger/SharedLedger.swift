@@ -38,7 +38,7 @@ import Synchronization
     return Slot(
       shared: gauges(of: index),
       own: CounterBlock(base: cell(at: Layout.counters(slot: index, lane: lane))),
-      intent: self.lane(lane)[.intent], index: UInt64(index))
+      intent: intent(of: lane), index: UInt64(index))
   }
 
   /// What all share of one slot.
@@ -62,7 +62,7 @@ import Synchronization
 
   /// The sum of all workers' counts, those of dead ones included.
   public func total(_ counter: Counter, slot: Int) -> UInt64 {
-    (0..<lanesEverUsed).reduce(0) { $0 &+ counters(slot: slot, lane: $1)[counter].value }
+    (0..<lanesEverUsed).reduce(0) { $0 &+ counters(slot: slot, lane: $1)[counter].latest }
   }
 
   /// Lanes above this were never touched.
@@ -83,7 +83,7 @@ import Synchronization
       lane[.started].store(now)
       lane[.pid].store(0)
       lane[.isAsleep].store(0)
-      lane[.intent].store(0)
+      intent(of: index).end()
       lane[.state].store(LaneState.starting.rawValue)
       cell(at: Layout.header + 24).raise(to: UInt64(index + 1))
       return index

@@ -10,11 +10,11 @@
 @frozen public struct Slot: Sendable {
   public let shared: GaugeBlock
   public let own: CounterBlock
-  @usableFromInline let intent: Cell
+  @usableFromInline let intent: Intent
   @usableFromInline let index: UInt64
 
   @inlinable
-  init(shared: GaugeBlock, own: CounterBlock, intent: Cell, index: UInt64) {
+  init(shared: GaugeBlock, own: CounterBlock, intent: Intent, index: UInt64) {
     self.shared = shared
     self.own = own
     self.intent = intent
@@ -36,10 +36,10 @@
   /// - Returns: whether there was one.
   @inlinable
   public func enter(limit: UInt64 = .max) -> Bool {
-    intent.store(index + 1)
+    intent.begin(index)
     let entered = shared[.current].increment(below: limit)
     if entered { own[.currentShare].add(1) }
-    intent.store(0)
+    intent.end()
     return entered
   }
 
@@ -53,28 +53,28 @@
   /// Gives the place back.
   @inlinable
   public func leave() {
-    intent.store(index + 1)
+    intent.begin(index)
     own[.currentShare].subtract(1)
     shared[.current].fetchSubtract(1)
-    intent.store(0)
+    intent.end()
   }
 
   /// Counts a session that begins to wait for a place.
   @inlinable
   public func beginToWait() {
-    intent.store(index + 1)
+    intent.begin(index)
     shared[.queued].fetchAdd(1)
     own[.queuedShare].add(1)
     shared[.queuedMaximum].raise(to: shared[.queued].value)
-    intent.store(0)
+    intent.end()
   }
 
   @inlinable
   public func endWait() {
-    intent.store(index + 1)
+    intent.begin(index)
     own[.queuedShare].subtract(1)
     shared[.queued].fetchSubtract(1)
-    intent.store(0)
+    intent.end()
   }
 }
 
@@ -199,49 +199,67 @@ extension SharedLedger {
 
   /// Makes exact what the dead one, or a master that was settling its shares, was about to change.
   private func settleIntent(of index: Int) -> Bool {
-    let intent = lane(index)[.intent]
-    let interrupted = intent.value
-    if interrupted > 0, interrupted <= UInt64(Self.slotCapacity) {
-      let slot = Int(interrupted - 1)
-      guard
-        reconcile(gauges(of: slot)[.current], .currentShare, .currentInTransit, slot: slot),
-        reconcile(gauges(of: slot)[.queued], .queuedShare, .queuedInTransit, slot: slot)
-      else { return false }
+    if let slot = intent(of: index).slot {
+      guard reconcile(slot) else { return false }
     }
-    intent.store(0)
+    intent(of: index).end()
     return true
   }
+
+  func intent(of lane: Int) -> Intent { Intent(self.lane(lane)[.intent]) }
 
   func settle(_ share: Cell, _ gauge: Cell, slot: Int, lane index: Int) {
     let count = share.value
     guard count > 0 else { return }
-    lane(index)[.intent].store(UInt64(slot + 1))
+    intent(of: index).begin(UInt64(slot))
     share.store(0)
     gauge.fetchSubtract(count)
-    lane(index)[.intent].store(0)
+    intent(of: index).end()
   }
 
-  /// Sets a gauge to the sum of its shares, at a moment when no living worker is about to change it.
+  /// Makes a slot's gauges the sums of their shares.
+  ///
+  /// What is wrong is measured at a moment when no living worker changes the slot, and then added:
+  /// whatever the living change meanwhile, they change on both sides. To store the sum would undo
+  /// that, and to store it only if the gauge is still what it was does not notice one that came back.
   ///
   /// - Returns: whether there was such a moment.
-  private func reconcile(
-    _ gauge: Cell, _ share: Counter, _ inTransit: Counter, slot: Int
-  ) -> Bool {
-    func shares() -> UInt64 { total(share, slot: slot) &+ total(inTransit, slot: slot) }
+  private func reconcile(_ slot: Int) -> Bool {
+    let gauges = gauges(of: slot)
     for _ in 0..<10_000 {
-      let seen = gauge.latest
-      let sum = shares()
-      if !isBeingChanged(slot), shares() == sum {
-        if gauge.exchange(seen, for: sum) { return true }
-      }
+      guard let before = changesWhileNobodyChanges(slot) else { continue }
+      let current = gauges[.current].latest
+      let currentSum = sum(.currentShare, .currentInTransit, slot)
+      let queued = gauges[.queued].latest
+      let queuedSum = sum(.queuedShare, .queuedInTransit, slot)
+      guard changesWhileNobodyChanges(slot) == before else { continue }
+      gauges[.current].correct(by: Int64(bitPattern: currentSum &- current))
+      gauges[.queued].correct(by: Int64(bitPattern: queuedSum &- queued))
+      return true
     }
     return false
   }
 
-  private func isBeingChanged(_ slot: Int) -> Bool {
-    (0..<lanesEverUsed).contains { index in
-      lane(index)[.intent].latest == UInt64(slot + 1)
-        && lane(index)[.state].value != LaneState.dead.rawValue
+  private func sum(_ share: Counter, _ inTransit: Counter, _ slot: Int) -> UInt64 {
+    total(share, slot: slot) &+ total(inTransit, slot: slot)
+  }
+
+  /// How many changes the workers have begun, or nil while a living one changes the slot.
+  private func changesWhileNobodyChanges(_ slot: Int) -> UInt64? {
+    var changes: UInt64 = 0
+    for index in 0..<lanesEverUsed {
+      let intent = intent(of: index)
+      changes &+= intent.changes
+      if intent.slot == slot, lane(index)[.state].value != LaneState.dead.rawValue { return nil }
     }
+    return changes
+  }
+}
+
+extension Cell {
+  /// Adds, or subtracts and never below zero.
+  fileprivate func correct(by difference: Int64) {
+    if difference > 0 { fetchAdd(UInt64(difference)) }
+    if difference < 0 { fetchSubtract(difference.magnitude) }
   }
 }

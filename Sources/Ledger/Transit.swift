@@ -124,10 +124,10 @@ extension Slot {
   }
 
   private func move(_ source: Cell, _ sink: Cell) {
-    intent.store(index + 1)
+    intent.begin(index)
     source.subtract(1)
     sink.store(sink.value &+ 1)
-    intent.store(0)
+    intent.end()
   }
 }
 

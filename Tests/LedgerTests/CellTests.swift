@@ -52,7 +52,7 @@ struct CellTests {
     slot.raiseMaximum()
     #expect(slot.shared[.current].value == 0)
     #expect(slot.shared[.maximum].value == 3)
-    #expect(ledger.lane(0)[.intent].value == 0)
+    #expect(ledger.intent(of: 0).slot == nil)
   }
 
   @Test("waiting is counted, and its most")

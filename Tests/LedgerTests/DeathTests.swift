@@ -42,20 +42,19 @@ struct DeathTests {
   @Test("gauges are the sums of their shares again after workers were killed at any moment")
   func killed() async {
     await #expect(processExitsWith: .success) {
-      var random = SeededGenerator(state: UInt64(getpid()))
       let file = try LedgerFile()
       let ledger = file.ledger
       let slots = 2
       let workers = 4
-      for lane in 0..<workers { _ = ledger.takeLane(generation: 1, workerSlot: lane, now: 1) }
+      let storm = DeathStorm(ledger, workers: workers, slots: slots) { lane, seed in
+        work(ledger, lane: lane, slots: slots, seed: seed)
+      }
 
       /// Each gauge is at least the sum of its shares, and above it by those at most who are
       /// between its two writes.
       func inspect(_ moment: String) {
         for slot in 0..<slots {
-          let intents = (0..<workers).count {
-            ledger.lane($0)[.intent].value == UInt64(slot + 1)
-          }
+          let intents = storm.intents(at: slot)
           for (gauge, share) in [(Gauge.current, Counter.currentShare), (.queued, .queuedShare)] {
             let value = ledger.gauges(of: slot)[gauge].value
             let sum = ledger.total(share, slot: slot)
@@ -66,36 +65,11 @@ struct DeathTests {
         }
       }
 
-      func settle(_ lane: Int) {
-        for _ in 0..<10_000 {
-          if ledger.settle(lane: lane, slots: slots) { return }
-          usleep(100)
-        }
-        require(false, "lane \(lane) could not be settled")
-      }
-
-      func start(_ lane: Int, seed: UInt64) -> Child {
-        Child.run { work(ledger, lane: lane, slots: slots, seed: seed) }
-      }
-
-      var children = (0..<workers).map { start($0, seed: random.next()) }
-      for round in 0..<300 {
-        usleep(useconds_t(random.next() % 1_000))
-        let lane = Int(random.next() % UInt64(workers))
-        children[lane].kill()
-        settle(lane)
-        require(ledger.takeLane(generation: 2, workerSlot: lane, now: 1) == lane, "lane is taken")
-        children[lane] = start(lane, seed: random.next())
-        if round % 10 == 0 {
-          for child in children { child.stop() }
-          inspect("round \(round)")
-          for child in children { child.goOn() }
-        }
-      }
-      for child in children { child.kill() }
+      storm.rage(rounds: 300, inspect: inspect)
+      for child in storm.children { child.kill() }
       inspect("all dead")
       for lane in 0..<workers {
-        settle(lane)
+        storm.settle(lane)
         inspect("lane \(lane) settled")
       }
       for slot in 0..<slots {

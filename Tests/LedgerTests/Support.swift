@@ -65,3 +65,59 @@ func require(_ condition: Bool, _ what: @autoclosure () -> String) {
   _ = write(2, message, message.utf8.count)
   kill(0, SIGKILL)
 }
+
+/// Workers at one ledger, each of which dies at any moment, is settled and has a successor.
+final class DeathStorm {
+  let ledger: SharedLedger
+  let slots: Int
+  private(set) var children: [Child] = []
+  private var random = SeededGenerator(state: UInt64(getpid()))
+  private let work: (_ lane: Int, _ seed: UInt64) -> Void
+
+  /// Starts a worker on each of the first lanes; `work` must not end.
+  init(
+    _ ledger: SharedLedger, workers: Int, slots: Int,
+    work: @escaping (_ lane: Int, _ seed: UInt64) -> Void
+  ) {
+    self.ledger = ledger
+    self.slots = slots
+    self.work = work
+    for lane in 0..<workers { _ = ledger.takeLane(generation: 1, workerSlot: lane, now: 1) }
+    for lane in 0..<workers { children.append(start(lane)) }
+  }
+
+  private func start(_ lane: Int) -> Child {
+    let seed = random.next()
+    return Child.run { work(lane, seed) }
+  }
+
+  /// Kills one after the other, and has a look now and then while everybody stands still.
+  func rage(rounds: Int, inspect: (_ moment: String) -> Void) {
+    for round in 0..<rounds {
+      usleep(useconds_t(random.next() % 1_000))
+      let lane = Int(random.next() % UInt64(children.count))
+      children[lane].kill()
+      settle(lane)
+      require(ledger.takeLane(generation: 2, workerSlot: lane, now: 1) == lane, "lane is taken")
+      children[lane] = start(lane)
+      if round % 10 == 0 {
+        for child in children { child.stop() }
+        inspect("round \(round)")
+        for child in children { child.goOn() }
+      }
+    }
+  }
+
+  func settle(_ lane: Int) {
+    for _ in 0..<10_000 {
+      if ledger.settle(lane: lane, slots: slots) { return }
+      usleep(100)
+    }
+    require(false, "lane \(lane) could not be settled")
+  }
+
+  /// How many workers stand between two writes to a slot.
+  func intents(at slot: Int) -> Int {
+    children.indices.count { ledger.intent(of: $0).slot == slot }
+  }
+}

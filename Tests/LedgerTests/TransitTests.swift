@@ -120,31 +120,18 @@ struct TransitTests {
   @Test("gauges are right after givers and takers were killed at any moment")
   func killed() async {
     await #expect(processExitsWith: .success) {
-      var random = SeededGenerator(state: UInt64(getpid()))
       let file = try LedgerFile()
       let ledger = file.ledger
       let workers = 4
-      for lane in 0..<workers { _ = ledger.takeLane(generation: 1, workerSlot: lane, now: 1) }
-
-      func settle(_ lane: Int) {
-        for _ in 0..<10_000 {
-          if ledger.settle(lane: lane, slots: slots) { return }
-          usleep(100)
-        }
-        require(false, "lane \(lane) could not be settled")
-      }
-
-      func start(_ lane: Int, seed: UInt64) -> Child {
-        Child.run { exchange(ledger, lane: lane, workers: workers, seed: seed) }
+      let storm = DeathStorm(ledger, workers: workers, slots: slots) { lane, seed in
+        exchange(ledger, lane: lane, workers: workers, seed: seed)
       }
 
       /// With everybody standing still a gauge is the sum of what there is of it, but for those who
       /// were stopped between two writes.
       func inspect(_ moment: String) {
         for slot in 0..<slots {
-          let intents = (0..<workers).count {
-            ledger.lane($0)[.intent].value == UInt64(slot + 1)
-          }
+          let intents = storm.intents(at: slot)
           let value = ledger.gauges(of: slot)[.current].value
           let sum =
             ledger.total(.currentShare, slot: slot)
@@ -155,25 +142,12 @@ struct TransitTests {
         }
       }
 
-      var children = (0..<workers).map { start($0, seed: random.next()) }
-      for round in 0..<300 {
-        usleep(useconds_t(random.next() % 1_000))
-        let lane = Int(random.next() % UInt64(workers))
-        children[lane].kill()
-        settle(lane)
-        require(ledger.takeLane(generation: 2, workerSlot: lane, now: 1) == lane, "lane is taken")
-        children[lane] = start(lane, seed: random.next())
-        if round % 10 == 0 {
-          for child in children { child.stop() }
-          inspect("round \(round)")
-          for child in children { child.goOn() }
-        }
-      }
+      storm.rage(rounds: 300, inspect: inspect)
       let moved = (0..<workers).reduce(0) { $0 + ledger.lane($1)[.takenOver].value }
       require(moved > 100, "only \(moved) batches changed hands")
       for lane in 0..<workers {
-        children[lane].kill()
-        settle(lane)
+        storm.children[lane].kill()
+        storm.settle(lane)
       }
       for slot in 0..<slots {
         require(
