@@ -1,120 +1,96 @@
 import Linux
 import Wire
 
-/// A worker as its master sees it.
-final class WorkerChild {
+/// A process that this master started or adopted, as the master sees it.
+class Child {
   let pid: Int32
-  /// Its place in the ledger.
-  let lane: Int
   let generation: UInt64
-  /// Which of the sockets of each address it polls first.
-  let slot: Int
   /// Nanoseconds of the monotonic clock.
   let started: Int64
   var isReady = false
+  /// When it is ended by force, in nanoseconds of the monotonic clock.
+  var endBy = Int64.max
+  /// The master's end of the pair with it.
+  let socket: Descriptor
+  /// Nil for a child of this process.
+  let handle: ProcessHandle?
+
+  fileprivate init(
+    pid: Int32, generation: UInt64, started: Int64, socket: consuming Descriptor,
+    handle: consuming ProcessHandle?
+  ) {
+    self.pid = pid
+    self.generation = generation
+    self.started = started
+    self.socket = socket
+    self.handle = handle
+  }
+
+  var isAdopted: Bool {
+    switch handle {
+    case .some: true
+    case .none: false
+    }
+  }
+
+  func kill() {
+    switch handle {
+    case .some(let handle): try? handle.send(.kill)
+    case .none: try? Process.send(.kill, to: pid)
+    }
+  }
+
+  /// Tells it something short. One whose queue is full does not listen: it is told again, or ended
+  /// by force in time.
+  ///
+  /// - Returns: whether it was taken.
+  @discardableResult
+  func tell(_ message: Message, rights: [Int32] = []) -> Bool {
+    guard let packet = try? message.encoded() else { return false }
+    return (try? socket.sendPacket(packet.span, rights: rights)) ?? false
+  }
+}
+
+/// A worker as its master sees it.
+final class WorkerChild: Child {
+  /// Its place in the ledger.
+  let lane: Int
+  /// Which of the sockets of each address it polls first.
+  let slot: Int
   /// Accepts no more, and ends when its connections have.
   var isDraining = false
   /// Whether it has said that it accepts no more.
   var hasLeft = false
   /// Whether it has been told to hand its connections over and has not said yet that it has.
   var isHandingOver = false
-  /// When it is ended by force, in nanoseconds of the monotonic clock.
-  var endBy = Int64.max
-  /// The master's end of the pair with it.
-  let socket: Descriptor
   /// The end that each controller gets a copy of.
   let controllerEnd: Descriptor
   /// Counts in another ledger, of a layout that this release does not have: its lane is none of ours.
   var isForeign = false
-  /// Nil for a child of this process.
-  let handle: ProcessHandle?
 
   init(
     pid: Int32, lane: Int, generation: UInt64, slot: Int, started: Int64,
     socket: consuming Descriptor, controllerEnd: consuming Descriptor,
     handle: consuming ProcessHandle? = nil
   ) {
-    self.handle = handle
-    self.pid = pid
     self.lane = lane
-    self.generation = generation
     self.slot = slot
-    self.started = started
-    self.socket = socket
     self.controllerEnd = controllerEnd
-  }
-
-  var isAdopted: Bool {
-    switch handle {
-    case .some: true
-    case .none: false
-    }
-  }
-
-  func kill() {
-    switch handle {
-    case .some(let handle): try? handle.send(.kill)
-    case .none: try? Process.send(.kill, to: pid)
-    }
-  }
-
-  /// Tells it something short. A worker whose queue is full does not listen: it is ended by force
-  /// in time.
-  func tell(_ message: Message) { tell(message, rights: []) }
-
-  /// - Returns: whether it was taken.
-  @discardableResult
-  func tell(_ message: Message, rights: [Int32]) -> Bool {
-    guard let packet = try? message.encoded() else { return false }
-    return (try? socket.sendPacket(packet.span, rights: rights)) ?? false
+    super.init(pid: pid, generation: generation, started: started, socket: socket, handle: handle)
   }
 }
 
 /// A controller as its master sees it.
-final class ControllerChild {
-  let pid: Int32
-  let generation: UInt64
-  let started: Int64
-  var isReady = false
+final class ControllerChild: Child {
   var isStopping = false
-  /// When it is ended by force, in nanoseconds of the monotonic clock.
-  var endBy = Int64.max
   /// Has not been told of the workers that there are now, since its queue was full.
   var isOutdated = true
-  let socket: Descriptor
-  /// Nil for a child of this process.
-  let handle: ProcessHandle?
 
-  init(
+  override init(
     pid: Int32, generation: UInt64, started: Int64, socket: consuming Descriptor,
     handle: consuming ProcessHandle? = nil
   ) {
-    self.handle = handle
-    self.pid = pid
-    self.generation = generation
-    self.started = started
-    self.socket = socket
-  }
-
-  var isAdopted: Bool {
-    switch handle {
-    case .some: true
-    case .none: false
-    }
-  }
-
-  func kill() {
-    switch handle {
-    case .some(let handle): try? handle.send(.kill)
-    case .none: try? Process.send(.kill, to: pid)
-    }
-  }
-
-  /// - Returns: whether it took it.
-  @discardableResult
-  func tell(_ message: Message, rights: [Int32] = []) -> Bool {
-    guard let packet = try? message.encoded() else { return false }
-    return (try? socket.sendPacket(packet.span, rights: rights)) ?? false
+    super.init(pid: pid, generation: generation, started: started, socket: socket, handle: handle)
   }
 }
 

@@ -152,7 +152,7 @@ final class HandOverRig {
   }
 
   /// One worker is to give to a taker that the test plays: its end of the pair, and its lane.
-  func orderToDouble(_ giver: Int) throws -> (socket: PlayedPeer, lane: Int) {
+  func orderToPlayedTaker(_ giver: Int) throws -> (socket: PlayedPeer, lane: Int) {
     guard let lane = ledger.takeLane(generation: 9, workerSlot: 9, now: 1) else {
       throw Errno.noSpace
     }

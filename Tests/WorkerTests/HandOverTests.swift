@@ -97,10 +97,10 @@ struct HandOverTests {
     let rig = try HandOverRig(workers: 2)
     let lines = try (0..<5).map { _ in try rig.connect() }
     for worker in [0, 1] where rig.workers[worker].count > 0 {
-      let (double, _) = try rig.orderToDouble(worker)
+      let (taker, _) = try rig.orderToPlayedTaker(worker)
       rig.workers[worker].lap()
       rig.workers[worker].lap()
-      try misbehave(fault, double, rig.ledger, rig.workers[worker].lane)
+      try misbehave(fault, taker, rig.ledger, rig.workers[worker].lane)
       pass(100_000, over: lines, rig)
       #expect(rig.current == 5)
       #expect(rig.ledger.lane(rig.workers[worker].lane)[.handedOver].value == 0)
@@ -108,31 +108,31 @@ struct HandOverTests {
   }
 
   private func misbehave(
-    _ fault: Fault, _ double: PlayedPeer, _ ledger: SharedLedger, _ lane: Int
+    _ fault: Fault, _ taker: PlayedPeer, _ ledger: SharedLedger, _ lane: Int
   ) throws {
     let batch = ledger.transit(of: lane).batch
     switch fault {
     case .hangs: break
-    case .dies: double.close()
+    case .dies: taker.close()
     case .diesAfterReading:
-      let offer = try double.receive()
+      let offer = try taker.receive()
       #expect(offer != nil)
       for number in offer?.rights ?? [] { Descriptor.received(number).close() }
-      double.close()
+      taker.close()
     case .refusesAll:
-      try double.send(
+      try taker.send(
         HandOverPacket.refused(batch: batch, [.init(position: nil, reason: .noPlace)]).encoded())
     case .refusesOne:
-      try double.send(
+      try taker.send(
         HandOverPacket.refused(batch: batch, [.init(position: 0, reason: .noMemory)]).encoded())
-      double.close()
+      taker.close()
     case .answersAnother:
-      try double.send(HandOverPacket.taken(batch: batch + 1).encoded())
+      try taker.send(HandOverPacket.taken(batch: batch + 1).encoded())
       // Taken, says the packet; not claimed, says the ledger, and that decides.
-      try double.send(HandOverPacket.taken(batch: batch).encoded())
+      try taker.send(HandOverPacket.taken(batch: batch).encoded())
     case .talksNonsense:
-      try double.send([9, 9, 9])
-      try double.send(Array(repeating: 7, count: 5_000))
+      try taker.send([9, 9, 9])
+      try taker.send(Array(repeating: 7, count: 5_000))
     }
   }
 
@@ -156,13 +156,13 @@ struct HandOverTests {
   func claimedAndGone() throws {
     let rig = try HandOverRig(workers: 1)
     let lines = try (0..<4).map { _ in try rig.connect() }
-    let (double, lane) = try rig.orderToDouble(0)
+    let (taker, lane) = try rig.orderToPlayedTaker(0)
     rig.workers[0].lap()
     rig.workers[0].lap()
     let transit = rig.ledger.transit(of: rig.workers[0].lane)
     let isClaimed = transit.claim(batch: transit.batch, by: lane)
     #expect(isClaimed)
-    double.close()
+    taker.close()
     for _ in 0..<10 { rig.lap() }
     #expect(rig.workers[0].count == 4, "until the master has settled it")
     #expect(rig.current == 4)
