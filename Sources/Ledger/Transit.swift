@@ -2,7 +2,7 @@
 ///
 /// Descriptors that are sent to another process are copied, so both could go on with a connection,
 /// or neither. Messages cannot settle that, since either process may die, or hang, between any two of
-/// them. One cell of the giving lane does, which is only ever exchanged:
+/// them. One cell of the giving lane does, whose owner changes by an exchange only:
 ///
 ///      giver          taker         taker
 ///       │ offer        │ claim       │ finish

@@ -18,6 +18,12 @@ import Glibc
   public var isSocket: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFSOCK) }
   public var isRegular: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFREG) }
 
+  /// Whether both are one file, by any name. Event descriptors (eventfd(2), epoll(7) and the like)
+  /// share one.
+  public func isSameFile(as other: FileStatus?) -> Bool {
+    device == other?.device && inode == other?.inode
+  }
+
   /// A file of which only that is known which names it.
   public static func naming(_ device: UInt64, _ inode: UInt64) -> FileStatus {
     var status = clinux_file_status()

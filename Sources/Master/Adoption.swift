@@ -74,6 +74,9 @@ extension Supervisor {
   func adoptForeigners(_ state: MasterState) {
     var foreign = state
     foreign.prepareForAdoption()
+    // Nobody has looked whether such a state can be true.
+    foreign.workers.removeAll { $0.pid <= 1 || $0.pid == Process.id }
+    foreign.controllers.removeAll { $0.pid <= 1 || $0.pid == Process.id }
     for index in foreign.workers.indices { foreign.workers[index].isForeign = true }
     adoptChildren(foreign)
   }
@@ -83,6 +86,8 @@ extension Supervisor {
     phase = .running
     dismissOtherGenerations()
     reclaimLanes()
+    // Places that the dead held may be what others wait for.
+    ringWorkers()
     listeners.closeRetired()
     fillEmptySlots()
     handOverRest()

@@ -17,11 +17,19 @@ struct DescriptorCopies: ~Copyable {
   /// Closes them: it did not fail.
   consuming func close() {}
 
-  /// Leaves them open without an owner.
+  /// Leaves them open without an owner, and closes the originals that nobody had taken over yet:
+  /// an open socket that nobody polls would swallow connections.
   ///
   /// - Returns: the copies' numbers by those of the originals.
   consuming func release() -> [Int32: Int32] {
     copies.release()
+    for (original, copy) in numbers {
+      // A number whose owner has closed it may be somebody else's by now.
+      guard let status = Descriptor.status(ofNumber: original),
+        status.isSameFile(as: Descriptor.status(ofNumber: copy))
+      else { continue }
+      Descriptor.inherited(original)?.close()
+    }
     return numbers
   }
 }

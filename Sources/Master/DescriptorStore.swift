@@ -15,16 +15,21 @@ import Linux
 final class DescriptorStore {
   /// One descriptor in the store. Its number may be given to another file once it is closed: with
   /// device and inode it means the same one, since the store itself keeps those from being reused.
+  /// Doorbells share an inode with all eventfds, but are never closed.
   private struct Entry: Equatable {
     var key: Int32
     var kind: MasterState.DescriptorKind
     var number: Int32
     var file: FileStatus?
 
-    var name: String { "\(DescriptorStore.prefix)\(kind.rawValue).\(key)" }
+    var name: String { DescriptorStore.name(kind, key) }
   }
 
   static let prefix = "sluice."
+
+  static func name(_ kind: MasterState.DescriptorKind, _ key: Int32) -> String {
+    "\(prefix)\(kind.rawValue).\(key)"
+  }
 
   private let notifier: SystemdNotifier
   private let log: MasterLog
@@ -169,8 +174,9 @@ final class DescriptorStore {
           + "allows \(limit): after a crash of the master connections would be lost")
     }
     isTooSmall = true
-    for entry in entries { notifier.forget(entry.name) }
+    for name in entries.map(\.name) + formerFiles { notifier.forget(name) }
     entries = []
+    formerFiles = []
     return false
   }
 }
@@ -238,11 +244,5 @@ struct StateFile: Equatable {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325 ^ sequence
     for byte in state { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return hash
-  }
-}
-
-extension FileStatus {
-  fileprivate func isSameFile(as other: FileStatus?) -> Bool {
-    device == other?.device && inode == other?.inode
   }
 }

@@ -8,7 +8,7 @@ struct Estate {
     var key: Int32
     var number: Int32
 
-    var name: String { "\(DescriptorStore.prefix)\(kind.rawValue).\(key)" }
+    var name: String { DescriptorStore.name(kind, key) }
 
     /// - Returns: nil when the name is none that ``DescriptorStore`` gives.
     init?(_ name: String, number: Int32) {

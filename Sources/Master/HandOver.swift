@@ -11,7 +11,7 @@ import Wire
 extension Supervisor {
   /// Tells all old workers to hand their connections over.
   func handOverConnections() {
-    handOverTotals = HandOverTotals(began: Clock.monotonic)
+    handOverTotals = HandOverTotals()
     guard generation.configuration.global.reloadSessions == .migrate else { return }
     for worker in workers where worker.generation != release.generation { handOver(worker) }
   }
@@ -82,7 +82,7 @@ extension Supervisor {
   /// One line a reload: how many moved, how long it took, how many stay and why.
   func logHandOver() {
     let totals = handOverTotals
-    handOverTotals = HandOverTotals(began: totals.began)
+    handOverTotals = HandOverTotals()
     guard generation.configuration.global.reloadSessions == .migrate else { return }
     var text = "\(totals.moved) connections handed over in \(totals.milliseconds) ms"
     if totals.kept > 0 {
@@ -101,7 +101,6 @@ extension Supervisor {
 
 /// What old workers said of the connections that they handed over.
 struct HandOverTotals {
-  var began: Int64 = 0
   var moved: UInt64 = 0
   /// What the slowest took.
   var milliseconds: UInt64 = 0

@@ -38,11 +38,11 @@ struct HangWatch {
     last = now
   }
 
-  /// Looks at one worker.
-  mutating func look(at pid: Int32, laps: UInt64, hasWork: Bool) -> Verdict {
+  /// Looks at one worker. Whether work is ready is asked only where no lap was made.
+  mutating func look(at pid: Int32, laps: UInt64, hasWork: @autoclosure () -> Bool) -> Verdict {
     var worker = seen[pid] ?? Seen(laps: laps)
     defer { seen[pid] = worker }
-    guard worker.laps == laps, hasWork else {
+    guard worker.laps == laps, hasWork() else {
       worker = Seen(laps: laps)
       return .lives
     }
@@ -60,6 +60,7 @@ struct HangWatch {
 
 extension Supervisor {
   func lookForHungWorkers(_ now: Int64) {
+    settleRest()
     hangWatch.begin(now)
     let watched = workers.filter { $0.isReady && !$0.isForeign }
     for worker in watched {

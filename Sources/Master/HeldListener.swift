@@ -41,7 +41,7 @@ final class HeldListener {
   /// Removes the file of a unix socket, if it is still the one that was made here.
   func removeFile() {
     guard let file, case .socket(.unix(let path)) = specification.key.address,
-      let now = try? File.status(path), now.device == file.device, now.inode == file.inode
+      file.isSameFile(as: try? File.status(path))
     else { return }
     try? File.remove(path)
   }

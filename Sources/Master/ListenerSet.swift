@@ -173,8 +173,7 @@ extension HeldListener {
   /// Whether clients can still find it: a unix socket whose file is gone is lost.
   fileprivate var isReachable: Bool {
     guard case .socket(.unix(let path)) = specification.key.address else { return true }
-    guard let file, let now = try? File.status(path) else { return false }
-    return now.device == file.device && now.inode == file.inode
+    return file?.isSameFile(as: try? File.status(path)) ?? false
   }
 }
 

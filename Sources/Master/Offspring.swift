@@ -146,7 +146,7 @@ extension Supervisor {
   private func ended(_ worker: WorkerChild, _ status: ExitStatus?) {
     settle(worker)
     // Places that it held, or a turn that it had, may be what others wait for.
-    for other in workers { doorbells[other.lane].ring() }
+    ringWorkers()
     controllersAreOutdated()
     if case .stopping = phase { return }
     let wasOrdered = worker.isDraining && status ?? .exited(0) == .exited(0)
@@ -166,7 +166,19 @@ extension Supervisor {
 
   /// Gives back what a worker that has ended held in the ledger.
   func settle(_ worker: WorkerChild) {
-    if !worker.isForeign { ledger.settle(lane: worker.lane, slots: slotCount) }
+    guard !worker.isForeign else { return }
+    if !ledger.settle(lane: worker.lane, slots: slotCount) { unsettledLane = worker.lane }
+  }
+
+  /// Tries again what a living worker stood in the way of; all that is left over is settled at once.
+  func settleRest() {
+    guard let lane = unsettledLane, ledger.settle(lane: lane, slots: slotCount) else { return }
+    unsettledLane = nil
+    ringWorkers()
+  }
+
+  func ringWorkers() {
+    for worker in workers where !worker.isForeign { doorbells[worker.lane].ring() }
   }
 
   private func ended(_ controller: ControllerChild, _ status: ExitStatus?) {

@@ -284,13 +284,13 @@ extension Supervisor {
   private func endUnreadyChildren() {
     let unready = servingWorkers.filter { !$0.isReady }
     for worker in unready {
-      try? Process.send(.kill, to: worker.pid)
+      worker.kill()
       _ = Process.wait(for: worker.pid)
       settle(worker)
     }
     workers.removeAll { worker in unready.contains { $0 === worker } }
     for controller in controllers where controller.generation == release.generation {
-      try? Process.send(.kill, to: controller.pid)
+      controller.kill()
       _ = Process.wait(for: controller.pid)
     }
     controllers.removeAll { $0.generation == release.generation }

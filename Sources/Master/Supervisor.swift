@@ -83,6 +83,8 @@ final class Supervisor {
 
   /// What the old workers say of the connections that they hand over.
   var handOverTotals = HandOverTotals()
+  /// A dead worker's lane that could not be settled yet.
+  var unsettledLane: Int?
 
   var hangWatch = HangWatch()
 

@@ -26,7 +26,7 @@ extension WorkerProcess {
       case .message(.stop, _):
         closeAll(.stopping)
         hasToStop = true
-      case .message(_, let rights): refuse(rights)
+      case .message: break
       }
     }
   }
@@ -51,12 +51,12 @@ extension WorkerProcess {
         if let index = configuration.backends.firstIndex(where: { $0.identity.name == backend }) {
           context.mayHavePlaces(backend: index)
         }
-      case .message(_, let rights): refuse(rights)
+      case .message: break
       }
     }
   }
 
-  /// Nobody is meant to send descriptors beside that message; they must not stay open.
+  /// Nobody is meant to send descriptors beside other messages; they must not stay open.
   private func refuse(_ rights: [CInt]) {
     for number in rights { Descriptor.received(number).close() }
   }
@@ -85,12 +85,13 @@ extension WorkerProcess {
         case .blocked: return .none
         case .ended: return .gone
         case .moved(let count):
-          if let message = try? Message(decoding: Array(packet[..<count])) {
-            return .message(message, rights)
+          let message = try? Message(decoding: Array(packet[..<count]))
+          if peer != .master || message?.bringsDescriptors != true {
+            refuse(rights)
+            rights.removeAll()
           }
+          if let message { return .message(message, rights) }
         }
-        refuse(rights)
-        rights.removeAll()
       } catch {
         if error != .messageTooLong { return .gone }
       }
@@ -232,5 +233,15 @@ extension ServerName {
     var bytes: [UInt8] = []
     for index in 0..<count { bytes.append(self.bytes[index]) }
     return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+extension Message {
+  /// Whether the master sends descriptors beside it.
+  fileprivate var bringsDescriptors: Bool {
+    switch self {
+    case .handOver, .takeOver: true
+    default: false
+    }
   }
 }

@@ -37,22 +37,10 @@ struct WaitQueues: ~Copyable {
 
   func isEmpty(_ queue: Int) -> Bool { heads[queue] == 0 }
 
-  /// Puts a connection at the end of a queue.
+  /// Puts a connection in a queue, at the end: its ticket is the newest.
   mutating func append(_ connection: Int, to queue: Int, ticket: UInt64, _ slot: Slot) {
-    links[connection] = Link(
-      ahead: tails[queue], behind: 0, queue: Int32(queue + 1), ticket: ticket)
-    if tails[queue] == 0 {
-      heads[queue] = Int32(connection + 1)
-    } else {
-      links[Int(tails[queue] - 1)].behind = Int32(connection + 1)
-    }
-    tails[queue] = Int32(connection + 1)
-    count += 1
     slot.beginToWait()
-    publish(queue, slot)
-    // The place that is freed while this is written must not be missed: either the one who frees
-    // it sees us waiting, or we see it free when we look next.
-    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    attach(connection, to: queue, ticket: ticket, slot)
   }
 
   /// Takes a connection out of its queue while its turn, which the slot counts, goes to another
@@ -85,7 +73,8 @@ struct WaitQueues: ~Copyable {
     }
     count += 1
     publish(queue, slot)
-    // As in `append`.
+    // The place that is freed while this is written must not be missed: either the one who frees
+    // it sees us waiting, or we see it free when we look next.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
   }
 

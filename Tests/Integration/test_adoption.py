@@ -210,7 +210,7 @@ def test_a_master_that_dies_in_the_middle_of_a_reload(service, servers):
     before = workers(service)
     service.configure(with_two_workers(configuration(port, second.at)))
     main = service.property("MainPID")
-    # Frozen in the moment in which new workers exist, then killed.
+    # Killed in the moment in which new workers exist.
     script = (
         f"sluicectl reload --no-wait; while [ $(pgrep -c -x sluice-worker) -lt 3 ]; do :; done; kill -KILL {main}"
     )

@@ -71,7 +71,6 @@ def test_c_names_file_and_line_of_every_error(file):
 
 
 @pytest.mark.skipif(programs.KIND != "sluice", reason="sluice's own way to say it")
-@pytest.mark.skipif(programs.KIND != "sluice", reason="sluice's own way to say it")
 def test_a_bad_regular_expression_is_told_with_the_other_errors(file):
     bad = file(
         configuration(1, "127.0.0.1:1")
@@ -89,6 +88,7 @@ def test_a_bad_regular_expression_is_told_with_the_other_errors(file):
     assert f"{bad}:{line + 2}:5: error: unknown keyword 'blance'" in checked.stderr
 
 
+@pytest.mark.skipif(programs.KIND != "sluice", reason="sluice's own way to say it")
 def test_errors_show_the_line_the_column_and_the_nearest_word(file):
     bad = file("listen a\n    mode tcp\n    bind 127.0.0.1:1\n    balance roundrobbin\n    servr s 127.0.0.1:2\n")
     result = sluice_command("-c", "-f", bad)

@@ -9,6 +9,7 @@ import zlib
 
 import pytest
 
+from harness import processes
 from harness.clients import dial, read_line
 from harness.hello import client_hello
 from harness.ports import free_port
@@ -17,9 +18,6 @@ from harness.waiting import wait_until
 
 RELOADS = int(os.environ.get("SLUICE_RELOADS", "50"))
 """How often the long tests reload: 1000 before a release."""
-
-GONE_WITHIN = 1.0
-"""Seconds after a reload in which the last process of the generation before has gone."""
 
 
 def configuration(port, server, further="", defaults=""):
@@ -49,14 +47,6 @@ def reload_and_see_them_go(daemon, text=None):
     began = time.monotonic()
     wait_until(lambda: not before & set(daemon.workers()), 10, "the old workers to go")
     return time.monotonic() - began
-
-
-def is_worker(process):
-    """Whether it is a worker by now, and not the process that checks a configuration."""
-    try:
-        return (process.root / "comm").read_text().strip() == "sluice-worker"
-    except OSError:
-        return False
 
 
 def echoes(client, message):
@@ -302,7 +292,7 @@ def test_a_new_worker_that_stands_still_for_a_second_costs_nothing(sluice, serve
 
         def meddle(old=old, stopped=stopped, delay=delay):
             while not stopped:
-                stopped += [worker for worker in daemon.workers() if worker not in old and is_worker(worker)][:1]
+                stopped += [worker for worker in daemon.workers() if worker not in old and processes.is_worker(worker.pid)][:1]
             time.sleep(delay)
             os.kill(stopped[0].pid, signal.SIGSTOP)
             time.sleep(1)

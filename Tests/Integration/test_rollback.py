@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness import processes
 from harness.clients import ask, dial, read_line
 from harness.ports import free_port
 from harness.servers import HoldingServer, NamingServer
@@ -20,31 +21,14 @@ THREADS = 4
 """That make connections one after the other."""
 
 
-def children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            return {int(child) for child in file.read().split()}
-    except FileNotFoundError:
-        return set()
-
-
 def hit_new_worker(daemon, by, old):
     """Waits for the first child that the successor starts, and sends it a signal at once."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
-        if new := [pid for pid in children(daemon.pid) - old if _is_worker(pid)]:
+        if new := [pid for pid in set(processes.children(daemon.pid)) - old if processes.is_worker(pid)]:
             os.kill(new[0], by)
             return new[0]
     raise AssertionError("no new worker came up")
-
-
-def _is_worker(pid):
-    """The check before the exec is a child too, of another name."""
-    try:
-        with open(f"/proc/{pid}/comm") as file:
-            return file.read().strip() == "sluice-worker"
-    except OSError:
-        return False
 
 
 def roll_back(daemon, by, new):
@@ -56,14 +40,14 @@ def roll_back(daemon, by, new):
         seen, failures = len(daemon.notifications.messages), daemon.log.count("reload failed")
         daemon.workers_wanted = 8
         daemon.write(new)
-        known = children(daemon.pid)
+        known = set(processes.children(daemon.pid))
         daemon.process.send_signal(signal.SIGUSR2)
         hit = hit_new_worker(daemon, by, known)
         daemon.notifications.wait_for(30, seen, READY="1")
         if daemon.log.count("reload failed") > failures:
             return before, hits
         # It was ready already: a worker like any other, and the reload succeeded.
-        if hit in children(daemon.pid):
+        if hit in set(processes.children(daemon.pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(hit, signal.SIGCONT)
         daemon.workers_wanted = workers
@@ -115,12 +99,16 @@ def test_a_limit_of_descriptors_that_the_master_cannot_live_with_rolls_back(slui
     port = free_port()
     good = configuration(port, here.at)
     daemon = sluice(good)
+    daemon.reload(good)
+    wait_until(lambda: len(daemon.workers()) == daemon.workers_wanted)
     workers = daemon.workers()
+    open_before = len(daemon.tree()[0].descriptors)
     daemon.globals = "ulimit-n 64"
     told = daemon.reload(good)
     assert told.variables["STATUS"].startswith("Reload failed"), daemon.log
     assert ask(port) == "here"
     assert daemon.workers() == workers
+    assert len(daemon.tree()[0].descriptors) == open_before
     daemon.globals = ""
     daemon.reload(good)
     assert ask(port) == "here"

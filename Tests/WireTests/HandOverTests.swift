@@ -112,7 +112,7 @@ struct HandOverTests {
   func releases() throws {
     // The fields that the first release needs, and one that no release has.
     let connection: [UInt8] = [
-      1, 0, 1, 5, 2, 0, 1, 6, 3, 0, 0, 4, 0, 0, 5, 0, 0, 42, 0, 0, 43, 0, 0, 250, 0, 2, 9, 9,
+      1, 0, 1, 5, 2, 0, 1, 2, 3, 0, 0, 4, 0, 0, 5, 0, 0, 42, 0, 0, 43, 0, 0, 250, 0, 2, 9, 9,
     ]
     let packet: [UInt8] =
       [1, 1, 1, 0, 1, 9, 2, 0, 7, 1, 0, 1, 0x66, 2, 0, 0, 3, 0, 3, 1, 0, 0]
@@ -123,6 +123,7 @@ struct HandOverTests {
     }
     var expected = ConnectionRecord()
     expected.id = 5
+    expected.phase = .inspecting
     #expect(offer.connections == [expected])
     #expect(offer.rightsCount == 1)
   }
@@ -184,6 +185,33 @@ struct HandOverTests {
     }
   }
 
+  @Test(
+    "a connection that its taker could not go on with is refused",
+    arguments: ConnectionRecord.Phase.allCases)
+  func incomplete(_ phase: ConnectionRecord.Phase) throws {
+    for mark in [ConnectionRecord.Marks(), .inBackend, .inServer] {
+      var record = ConnectionRecord()
+      record.phase = phase
+      record.marks = mark
+      let isComplete = !record.needsBackend && !record.needsServer
+      var offer = Self.offer
+      offer.connections = [record]
+      let packet = try HandOverPacket.offer(offer).encoded()
+      if isComplete {
+        #expect(throws: Never.self) { try HandOverPacket(decoding: packet[...]) }
+      } else {
+        #expect(throws: MessageError.self) { try HandOverPacket(decoding: packet[...]) }
+      }
+    }
+    #expect(
+      [.queued, .resting, .dialing, .relaying].contains(phase)
+        == {
+          var record = ConnectionRecord()
+          record.phase = phase
+          return record.needsBackend
+        }())
+  }
+
   private static func record(_ chance: inout Chance) -> ConnectionRecord {
     func bytes(_ most: Int) -> [UInt8] {
       (0..<Int.random(in: 0...most, using: &chance)).map { _ in
@@ -203,7 +231,8 @@ struct HandOverTests {
     record.phase = ConnectionRecord.Phase.allCases.randomElement(using: &chance) ?? .relaying
     record.marks = .init(rawValue: .random(in: 0 ... .max, using: &chance))
     record.listener = .random(in: 0...1, using: &chance)
-    record.server = Bool.random(using: &chance) ? 1 : nil
+    record.server = record.needsServer || Bool.random(using: &chance) ? 1 : nil
+    record.backend = record.needsBackend || Bool.random(using: &chance) ? 0 : nil
     record.waitTime = Bool.random(using: &chance) ? .random(in: 0 ... .max, using: &chance) : nil
     record.deadline = .random(in: .min ... .max, using: &chance)
     record.serverName = bytes(255)

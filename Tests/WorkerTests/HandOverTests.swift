@@ -184,7 +184,7 @@ struct HandOverTests {
   @Test("a taker refuses what it cannot take, and lets descriptors go that it does not keep")
   func faultyGivers() throws {
     let rig = try HandOverRig(workers: 1)
-    guard let lane = rig.ledger.takeLane(generation: 1, workerSlot: 1, now: 1) else { return }
+    let lane = try #require(rig.ledger.takeLane(generation: 1, workerSlot: 1, now: 1))
     let pair = try Descriptor.packetPair()
     try rig.workers[0].tell(.takeOver(lane: UInt32(lane)), [pair.second.numberForSuccessor])
     pair.second.close()

@@ -148,3 +148,18 @@ public struct ConnectionRecord: Equatable, Sendable {
       + (download.inPipe > 0 ? 2 : 0)
   }
 }
+
+extension ConnectionRecord {
+  /// Whether it is on its way to a server, or at one.
+  public var needsServer: Bool {
+    switch phase {
+    case .resting, .dialing, .relaying: true
+    case .header, .inspecting, .queued, .resetting: marks.contains(.inServer)
+    }
+  }
+
+  public var needsBackend: Bool {
+    phase == .queued || needsServer || server != nil || wanted != nil
+      || marks.contains(.inBackend)
+  }
+}

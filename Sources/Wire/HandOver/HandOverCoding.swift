@@ -119,12 +119,15 @@ extension HandOverPacket {
 }
 
 extension HandOverOffer {
-  /// Whether all that the connection points to is in the lists.
+  /// Whether all that the connection points to is in the lists, and all there that its phase needs.
   fileprivate func knows(_ connection: ConnectionRecord) -> Bool {
-    func holds(_ index: Int?, _ count: Int) -> Bool { index.map { $0 < count } ?? true }
+    func holds(_ index: Int?, _ count: Int, isNeeded: Bool) -> Bool {
+      index.map { $0 < count } ?? !isNeeded
+    }
     return connection.frontend < frontends.count && connection.listener < listeners.count
-      && holds(connection.backend, backends.count) && holds(connection.server, servers.count)
-      && holds(connection.wanted, servers.count)
+      && holds(connection.backend, backends.count, isNeeded: connection.needsBackend)
+      && holds(connection.server, servers.count, isNeeded: connection.needsServer)
+      && holds(connection.wanted, servers.count, isNeeded: false)
   }
 }
 

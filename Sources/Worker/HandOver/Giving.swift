@@ -12,6 +12,10 @@ extension WorkerProcess {
   mutating func beginHandOver(
     lanes: [UInt32], listenersElsewhere: [UInt32], _ rights: consuming ArrivedRights
   ) {
+    // These are all that there are now; who has a batch before him still has to answer.
+    for number in handOver.takers where !(handOver.isWaiting && number == handOver.taker) {
+      removePeer(number)
+    }
     for lane in lanes {
       guard let socket = rights.take(), Int(lane) < SharedLedger.laneCapacity else { break }
       addPeer(HandOverPeer(.taker, lane: Int(lane), socket: socket))
@@ -48,6 +52,8 @@ extension WorkerProcess {
   mutating func giveMore() {
     guard handOver.isOrdered, !handOver.isWaiting, context.now >= handOver.due || !isBackingOff
     else { return }
+    // Who stays was refused, and nobody comes any more.
+    if handOver.hasReported, listeners.isEmpty { return }
     guard context.ledger.transit(of: context.lane).stage == .settled else {
       // A taker died with the last one; the master is about to clear that up.
       return lookAgain(in: HandOver.retryInterval)
@@ -87,12 +93,10 @@ extension WorkerProcess {
   private mutating func take(_ index: Int, into parcel: inout Parcel) -> Bool {
     // The record says what the connection's ticket is, which its queue knows.
     let mustTravelAlone = parcel.places.isEmpty
-    let wasQueued = table[index].marks.contains(.isQueued)
     freeze(index)
     var record = table[index].record(context)
     guard parcel.add(&record, of: table[index], at: index, context.tables, mustTravelAlone) else {
       thaw(index)
-      if wasQueued { context.mayHavePlaces(backend: Int(table[index].backend)) }
       return false
     }
     return true

@@ -100,7 +100,9 @@ extension WorkerProcess {
 
   private func reasonToRefuse(_ offer: HandOverOffer, _ rights: Int) -> HandOverPacket.Reason? {
     if isDraining || hasToStop { return .leaving }
-    if rights != offer.rightsCount { return .unreadable }
+    if rights != offer.rightsCount || !offer.slots.allSatisfy(SharedLedger.isSlot) {
+      return .unreadable
+    }
     if table.capacity - table.count < offer.connections.count { return .noPlace }
     return nil
   }
@@ -143,4 +145,15 @@ extension WorkerProcess {
     if table[index].marks.contains(.isQueued) { table[index].rejoinQueue(&context) }
     watchAndArm(index)
   }
+}
+
+extension HandOverOffer {
+  /// All slots of the ledger that it names.
+  fileprivate var slots: [Int] {
+    frontends.map(\.slot) + listeners.map(\.slot) + backends.map(\.slot) + servers.map(\.slot)
+  }
+}
+
+extension SharedLedger {
+  fileprivate static func isSlot(_ number: Int) -> Bool { number < slotCapacity }
 }

@@ -33,6 +33,8 @@ private func check(_ offer: HandOverOffer) {
   for connection in offer.connections {
     require(offer.frontends.indices.contains(connection.frontend), "no such frontend")
     require(offer.listeners.indices.contains(connection.listener), "no such listener")
+    require(connection.backend != nil || !connection.needsBackend, "no backend")
+    require(connection.server != nil || !connection.needsServer, "no server")
     if let backend = connection.backend {
       require(offer.backends.indices.contains(backend), "no such backend")
     }

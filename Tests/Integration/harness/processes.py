@@ -107,6 +107,14 @@ def children(pid):
     return sorted(found)
 
 
+def is_worker(pid):
+    """Whether it is a worker by now, and not the process that checks a configuration."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip() == "sluice-worker"
+    except OSError:
+        return False
+
+
 def tree(pid):
     """`pid` and all its living descendants, parents before children."""
     found = [Process(pid)] if Process(pid).is_alive else []
