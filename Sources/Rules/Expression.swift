@@ -90,7 +90,7 @@ enum CompiledPiece: BitwiseCopyable {
 
 /// An action that decides nothing, and after which the next rule is heard.
 enum CompiledAction: BitwiseCopyable {
-  case setVariable(Int, expression: UInt32, longest: Int)
+  case setVariable(Int, expression: UInt32, longest: Int?)
   case setVariableText(Int, pieces: Slice)
   case unsetVariable(Int)
 }

@@ -5,6 +5,8 @@ import Linux
 struct ExpressionCompiler: ~Copyable {
   private let configuration: ProxyConfiguration
   private let bufferSize: Int
+  /// Of the `listen` section at hand: where a line of it names no backend, it is about its own.
+  var ownBackend: Int?
   var constants = ConstantStore()
   private(set) var table: [CompiledExpression] = []
   private(set) var operations: [Operation] = []
@@ -72,7 +74,7 @@ struct ExpressionCompiler: ~Copyable {
     case .accept, .reject, .silentDrop, .expectProxyHeader: return nil
     case .setVariable(let variable, let expression, let longest):
       let index = try compile(
-        expression, as: longest < Variable.longestText ? .string : nil, &expressions)
+        expression, as: longest == nil ? nil : .string, &expressions)
       needs.formUnion(table[Int(index)].fetch.needs)
       actions.append(.setVariable(variable, expression: index, longest: longest))
     case .setVariableFormat(let variable, let text):
@@ -103,6 +105,7 @@ struct ExpressionCompiler: ~Copyable {
     case .payload(let offset, let length):
       offset + length > bufferSize
         ? .never : .payload(offset: UInt32(offset), length: UInt32(length))
+    case .payloadByLength(let offset, let size, _) where offset + size > bufferSize: .never
     case .payloadByLength(let offset, let size, let second):
       switch second {
       case .behind(let distance):
@@ -129,9 +132,10 @@ struct ExpressionCompiler: ~Copyable {
   private func target(of gauge: SampleExpression.Gauge) -> CompiledGauge.Target {
     switch gauge.target {
     case .process: return .process
-    case .current: return .current
+    case .current:
+      return ownBackend.flatMap { gauge.kind.isOfFrontend ? nil : .backend($0) } ?? .current
     case .named(let proxy, let server):
-      if gauge.kind == .frontendConnections || gauge.kind == .frontendSessionRate {
+      if gauge.kind.isOfFrontend {
         let index = configuration.frontends.firstIndex { $0.identity.name == proxy }
         return index.map { .frontend($0) } ?? .current
       }

@@ -109,8 +109,9 @@ public struct HelloFacts: BitwiseCopyable, Equatable, Sendable {
   public var type: UInt8
   /// `legacy_version` as on the wire: 0x0303 for TLS 1.2 and later.
   public var legacyVersion: UInt16
-  /// `req.ssl_st_ext`: 0 without a session ticket extension, 1 for an empty one, 2 with a ticket.
-  public var ticket: UInt8 = 0
+  /// `req.ssl_st_ext`: 0 without a session ticket extension, 1 for an empty one, 2 with a ticket;
+  /// nil where only what log lines need has been kept of the hello.
+  public var ticket: UInt8?
   /// Whether the hello lists groups of elliptic curves.
   public var hasGroups = false
 

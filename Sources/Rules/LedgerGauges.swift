@@ -40,8 +40,9 @@ struct LedgerGauges {
   private var frontendCells: [GaugeBlock] = []
   private var backendCells: [GaugeBlock] = []
   private var serverCells: [GaugeBlock] = []
-  /// The host's name, as one of the rule set's constants.
-  var hostname = Constant(start: 0, count: 0)
+  /// The host's name. Not among the constants, whose pages all workers share as long as nobody
+  /// writes to them.
+  var hostname: [UInt8] = []
 
   init(_ configuration: ProxyConfiguration) {
     for backend in configuration.backends {
@@ -76,7 +77,7 @@ struct LedgerGauges {
     case .server(let index): return number(gauge.kind, ofServer: index)
     case .current:
       let place = facts.place
-      if gauge.kind == .frontendConnections || gauge.kind == .frontendSessionRate {
+      if gauge.kind.isOfFrontend {
         return frontendCells.indices.contains(place.frontend)
           ? number(gauge.kind, ofFrontend: place.frontend) : nil
       }
@@ -173,9 +174,7 @@ extension RuleSet {
   ) {
     variables = VariableStore(count: variables.count, connections: connections)
     gauges.attach(ledger, slots)
-    let start = constants.count
-    constants.append(contentsOf: hostname.utf8)
-    gauges.hostname = Constant(start: UInt32(start), count: UInt32(constants.count - start))
+    gauges.hostname = Array(hostname.utf8)
   }
 
   /// Whether connections have variables, which must be forgotten when their place is taken anew.

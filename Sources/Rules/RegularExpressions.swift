@@ -151,9 +151,10 @@ import Configuration
     var end = 0
     var position = 0
     while position <= subject.count {
-      guard let found = find(pattern, in: subject, from: position) else { break }
+      let valid = find(pattern, in: subject, from: position)
+      guard let found = group(0, of: valid) else { break }
       end = bench.put(subject.extracting(position..<found.lowerBound), on: side, at: end)
-      end = put(replacement, of: subject, on: side, at: end, bench)
+      end = put(replacement, of: subject, groups: valid, on: side, at: end, bench)
       position = found.upperBound
       if found.isEmpty {
         if position < subject.count { end = bench.put(subject[position], on: side, at: end) }
@@ -165,26 +166,36 @@ import Configuration
     return bench.put(subject.extracting(position..<subject.count), on: side, at: end)
   }
 
-  private borrowing func find(_ pattern: Int, in subject: Span<UInt8>, from: Int) -> Range<Int>? {
+  /// Looks for a pattern.
+  ///
+  /// - Returns: how many of the groups this match has written, the whole of it being the first; 0
+  ///   if there is none.
+  private borrowing func find(_ pattern: Int, in subject: Span<UInt8>, from: Int) -> Int {
     let count = unsafe subject.withUnsafeBufferPointer { buffer in
       let start = unsafe buffer.baseAddress ?? UnsafePointer(folded.baseAddress)
       return unsafe pcre2_match_8(
         codes[pattern], start, buffer.count, from, 0, matchData, context)
     }
-    return count > 0 ? group(0) : nil
+    guard count >= 0 else { return 0 }
+    // 0 says that the pattern has more groups than there is room for.
+    return count == 0 ? Int(Self.groups) : Int(count)
   }
 
-  /// Where a group of the last match was found; nil if it took no part.
-  private borrowing func group(_ number: Int) -> Range<Int>? {
-    guard let offsets = unsafe pcre2_get_ovector_pointer_8(matchData) else { return nil }
+  /// Where a group of the last match was found, of which so many are `valid`: behind them lies what
+  /// an earlier match has left. Nil if it took no part.
+  private borrowing func group(_ number: Int, of valid: Int) -> Range<Int>? {
+    guard number < valid, let offsets = unsafe pcre2_get_ovector_pointer_8(matchData) else {
+      return nil
+    }
     let start = unsafe offsets[2 * number]
     let end = unsafe offsets[2 * number + 1]
-    return start <= end && end != Int.max && start >= 0 ? start..<end : nil
+    // PCRE2_UNSET is all ones, which is negative here.
+    return start >= 0 && start <= end ? start..<end : nil
   }
 
   private borrowing func put(
-    _ replacement: Span<UInt8>, of subject: Span<UInt8>, on side: Int, at start: Int,
-    _ bench: borrowing Workbench
+    _ replacement: Span<UInt8>, of subject: Span<UInt8>, groups valid: Int, on side: Int,
+    at start: Int, _ bench: borrowing Workbench
   ) -> Int {
     var end = start
     var index = 0
@@ -192,7 +203,7 @@ import Configuration
       let byte = replacement[index]
       let next = index + 1 < replacement.count ? replacement[index + 1] : 0
       if byte == UInt8(ascii: "\\"), (0x30...0x39).contains(next) {
-        if let range = group(Int(next) - 0x30) {
+        if let range = group(Int(next) - 0x30, of: valid) {
           end = bench.put(subject.extracting(range), on: side, at: end)
         }
         index += 2

@@ -93,6 +93,10 @@ struct RuleCompiler: ~Copyable {
 
   mutating func add(_ frontend: Frontend) {
     begin(frontend.acls)
+    samples.ownBackend = configuration.backends.firstIndex {
+      $0.identity.name == frontend.identity.name
+        && $0.identity.position == frontend.identity.position
+    }
     var programs = RuleSet.FrontendPrograms()
     programs.connection = program(of: frontend.connectionRules)
     programs.session = program(of: frontend.sessionRules)
@@ -110,6 +114,7 @@ struct RuleCompiler: ~Copyable {
 
   mutating func add(_ backend: Backend) {
     begin(backend.acls)
+    samples.ownBackend = nil
     var programs = RuleSet.BackendPrograms()
     programs.content = program(of: backend.contentRules)
     programs.routes = program(

@@ -64,9 +64,7 @@ extension RuleSet {
       return .bytes(bench.put(text, on: sample.side), on: sample.side)
     case .compare(let variable): return compared(sample, variable, facts)
     case .setVariable(let variable):
-      variables.store(
-        sample, in: variable, of: facts.place.connection, longest: Variable.longestText,
-        cuts: false, bench)
+      variables.store(sample, in: variable, of: facts.place.connection, bench)
       return sample
     case .unsetVariable(let variable):
       variables.unset(variable, of: facts.place.connection)
@@ -233,7 +231,7 @@ extension RuleSet {
         let byte = UInt64(bench[sample.side, index])
         number = isLittleEndian ? number | byte << UInt64(8 * (index - start)) : number << 8 | byte
       }
-      let text = DecimalText(Int(bitPattern: UInt(number)))
+      let text = DecimalText(unsigned: number)
       end = bench.put(text.span, on: side, at: end)
       start = stop
     }

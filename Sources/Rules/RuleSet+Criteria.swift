@@ -222,12 +222,16 @@ struct DecimalText {
   private var start = 20
 
   init(_ value: Int) {
-    var rest = value.magnitude
+    self.init(unsigned: UInt64(value.magnitude))
+    if value < 0 { prepend(UInt8(ascii: "-")) }
+  }
+
+  init(unsigned value: UInt64) {
+    var rest = value
     repeat {
       prepend(0x30 + UInt8(truncatingIfNeeded: rest % 10))
       rest /= 10
     } while rest > 0
-    if value < 0 { prepend(UInt8(ascii: "-")) }
   }
 
   private mutating func prepend(_ byte: UInt8) {

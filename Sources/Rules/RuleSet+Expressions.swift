@@ -5,23 +5,15 @@ extension RuleSet {
   /// Fetches a sample and runs its converters.
   func evaluate(_ index: UInt32, _ facts: borrowing Facts) -> Evaluation {
     let expression = expressionTable[Int(index)]
-    guard case .sample(var sample, let mayChange) = fetch(expression.fetch, facts) else {
-      return absence(of: expression.fetch, facts)
-    }
+    let fetched = fetch(expression.fetch, facts)
+    guard case .sample(var sample, let mayChange) = fetched else { return fetched }
     for index in expression.operations.indices {
-      guard let next = apply(operations[index], to: sample, facts) else { return .missing }
+      guard let next = apply(operations[index], to: sample, facts) else {
+        return mayChange ? .unknown : .missing
+      }
       sample = next
     }
     return .sample(sample, mayChange: mayChange)
-  }
-
-  /// Whether what is not there may still come.
-  private func absence(of fetch: CompiledFetch, _ facts: borrowing Facts) -> Evaluation {
-    let needs = fetch.needs
-    if needs.contains(.hello), facts.hello.state == .incomplete, facts.awaiting != .nothing {
-      return .unknown
-    }
-    return needs.contains(.request) && facts.awaiting == .request ? .unknown : .missing
   }
 
   // MARK: Fetches
@@ -34,14 +26,14 @@ extension RuleSet {
     case .destinationPort: port(facts.destination)
     case .serverName, .applicationProtocols, .helloType, .helloVersion, .helloTicket,
       .helloHasGroups, .serverNameInCertificate, .helloList:
-      facts.hello.state == .complete ? hello(fetch, facts) : .missing
+      hello(fetch, facts)
     case .requestLength:
       .sample(.number(facts.request.count), mayChange: facts.awaiting == .request)
     case .payload(let offset, let length):
       payload(Int(offset), Int(length), isOpen: length == 0, facts)
     case .payloadByLength(let offset, let size, let second, let isRelative):
       payloadByLength(Int(offset), Int(size), Int(second), isRelative, facts)
-    case .waitEnd: facts.awaiting == .request ? .missing : settled(.flag(true))
+    case .waitEnd: facts.awaiting == .request ? .unknown : settled(.flag(true))
     case .protocolHTTP: protocolHTTP(facts)
     case .always(let value): settled(.flag(value))
     case .constant(let constant): settled(sample(of: constant))
@@ -49,7 +41,7 @@ extension RuleSet {
     case .random(let below): settled(.number(Int.random(in: 0..<below)))
     case .date(let offset, let unit): settled(.number(Self.date(offset, unit)))
     case .process(let fact):
-      settled(fact == .pid ? .number(Int(Process.id)) : text(constant: gauges.hostname))
+      settled(fact == .pid ? .number(Int(Process.id)) : text(gauges.hostname.span))
     case .identity(let identity): name(identity, facts)
     case .gauge(let gauge):
       gauges.number(of: gauge, facts).map {
@@ -87,7 +79,17 @@ extension RuleSet {
     }
   }
 
+  /// What is not there yet, though more of the request may bring it.
+  private func shortage(_ facts: borrowing Facts) -> Evaluation {
+    facts.awaiting == .request ? .unknown : .missing
+  }
+
   private func hello(_ fetch: CompiledFetch, _ facts: borrowing Facts) -> Evaluation {
+    switch facts.hello.state {
+    case .incomplete: return facts.awaiting == .nothing ? .missing : .unknown
+    case .absent: return .missing
+    case .complete: break
+    }
     switch fetch {
     case .serverName: return facts.serverName.isEmpty ? .missing : settled(text(facts.serverName))
     case .applicationProtocols:
@@ -99,7 +101,7 @@ extension RuleSet {
     case .helloVersion:
       let version = facts.hello.legacyVersion
       return settled(.number(Int(version >> 8) << 16 | Int(version & 0xff)))
-    case .helloTicket: return settled(.number(Int(facts.hello.ticket)))
+    case .helloTicket: return facts.hello.ticket.map { settled(.number(Int($0))) } ?? .missing
     case .helloHasGroups: return facts.hello.hasGroups ? settled(.flag(true)) : .missing
     case .serverNameInCertificate:
       guard !facts.serverName.isEmpty, let names = facts.certificateNames else { return .missing }
@@ -115,7 +117,8 @@ extension RuleSet {
   private func payload(
     _ offset: Int, _ length: Int, isOpen: Bool, _ facts: borrowing Facts
   ) -> Evaluation {
-    guard offset >= 0, offset + length <= facts.request.count else { return .missing }
+    guard offset >= 0, offset + length <= bench.size else { return .missing }
+    guard offset + length <= facts.request.count else { return shortage(facts) }
     let end = isOpen ? facts.request.count : offset + length
     return .sample(
       text(facts.request.extracting(offset..<end), as: .binary),
@@ -125,7 +128,7 @@ extension RuleSet {
   private func payloadByLength(
     _ offset: Int, _ size: Int, _ second: Int, _ isRelative: Bool, _ facts: borrowing Facts
   ) -> Evaluation {
-    guard offset + size <= facts.request.count else { return .missing }
+    guard offset + size <= facts.request.count else { return shortage(facts) }
     var length = 0
     for index in offset..<offset + size { length = length << 8 | Int(facts.request[index]) }
     guard length > 0 else { return .missing }
@@ -135,7 +138,7 @@ extension RuleSet {
 
   private func protocolHTTP(_ facts: borrowing Facts) -> Evaluation {
     switch HTTPRequestLine.state(of: facts.request) {
-    case .more: facts.awaiting == .request ? .missing : settled(.flag(false))
+    case .more: facts.awaiting == .request ? .unknown : settled(.flag(false))
     case .no: settled(.flag(false))
     case .yes: settled(.flag(true))
     }
@@ -248,15 +251,12 @@ extension RuleSet {
       // As in the reference, what has no value leaves the variable as it is.
       case .missing: break
       case .sample(let sample, _):
-        variables.store(
-          sample, in: variable, of: connection, longest: longest,
-          cuts: longest < Variable.longestText, bench)
+        variables.store(sample, in: variable, of: connection, cutAt: longest, bench)
       }
     case .setVariableText(let variable, let pieces):
       guard let count = assemble(pieces, facts) else { return false }
       variables.store(
-        .bytes(count, on: Workbench.textSide), in: variable, of: connection,
-        longest: Variable.longestText, cuts: false, bench)
+        .bytes(count, on: Workbench.textSide), in: variable, of: connection, bench)
     }
     return true
   }

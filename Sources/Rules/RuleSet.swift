@@ -35,7 +35,7 @@ public struct RuleSet: ~Copyable {
 
   let expressionTable: [CompiledExpression]
   let operations: [Operation]
-  var constants: [UInt8]
+  let constants: [UInt8]
   let pieces: [CompiledPiece]
   let texts: [Slice]
   let actions: [CompiledAction]

@@ -60,7 +60,7 @@ struct StoredVariable: BitwiseCopyable {
 /// The variables of all connections of a worker: `var()`, `set-var()`, captures.
 ///
 /// A place for each variable in each connection, in memory that the kernel gives when it is first
-/// written to: 304 bytes for one that is used, none for one that is not.
+/// written to: 288 bytes for one that is used, none for one that is not.
 struct VariableStore: ~Copyable {
   /// Variables of one connection.
   let count: Int
@@ -99,14 +99,16 @@ struct VariableStore: ~Copyable {
     return sample
   }
 
-  /// Sets it, unless its text is too long: then it is not set, or cut where `cuts` says so.
+  /// Sets it. A text is cut at so many bytes, if any are said; else one that is too long leaves the
+  /// variable unset.
   func store(
-    _ sample: Sample, in variable: Int, of connection: Int, longest: Int, cuts: Bool,
+    _ sample: Sample, in variable: Int, of connection: Int, cutAt limit: Int? = nil,
     _ bench: borrowing Workbench
   ) {
     let index = place(variable, of: connection)
     let hasText = sample.type == .string || sample.type == .binary
-    guard !hasText || cuts || sample.count <= longest else {
+    let longest = min(limit ?? Variable.longestText, Variable.longestText)
+    guard !hasText || limit != nil || sample.count <= longest else {
       values[index].type = 0
       return
     }

@@ -180,6 +180,15 @@ extension WorkerContext {
     case backend(frontend: Int)
     case backendContent(backend: Int)
     case server(backend: Int, from: Int)
+
+    /// Connection and session rules see no byte of the request, though some may have come behind a
+    /// PROXY header: they never wait, and are heard once.
+    fileprivate var seesRequest: Bool {
+      switch self {
+      case .connection, .session: false
+      case .content, .backend, .backendContent, .server: true
+      }
+    }
   }
 
   enum Answer {
@@ -194,7 +203,7 @@ extension WorkerContext {
   borrowing func ask(
     _ question: Question, of connection: borrowing Connection, delayed: Bool = false
   ) -> Answer {
-    guard connection.inspection >= 0 else {
+    guard connection.inspection >= 0, question.seesRequest else {
       var facts = Facts(client: connection.source, destination: connection.destination)
       facts.place = place(of: connection)
       return answer(question, facts)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.clients import dial, read_line
+from harness.clients import dial, ended_by, read_line
 from harness.hello import client_hello, in_records, send_in_segments
 from harness.ports import free_port
 from harness.servers import EchoServer, NamingServer
@@ -75,6 +75,8 @@ bin(0102030405),be2dec(.,2)              258.772.5
 bin(0102030405),be2dec(.,2,1)            258.772
 bin(0102abcd),be2hex(:,2)                0102:ABCD
 bin(0102abcd),be2hex                     0102ABCD
+bin(ffffffffffffffff),be2dec(,8)         18446744073709551615
+str(abc),regsub(b,[\\\\1])               a[]c
 bin(0102abcd),le2dec(-,2)                513-52651
 bin(616200633d)                          ab
 bin(616200),lower                        ab
@@ -193,6 +195,65 @@ def test_a_hello_in_variables(sluice, servers, log):
     captured, rest = _line(log).split("}|", 1)
     assert captured == "{Www|1"
     assert dict(zip(HELLO_VALUES, rest.split("|"))) == HELLO_VALUES
+
+
+def test_session_rules_never_wait(sluice, servers, log):
+    """What they ask of the hello is never there, though a PROXY header has opened the request."""
+    port = free_port()
+    rules = """
+    tcp-request session accept if { req.ssl_sni -m found }
+    tcp-request session reject if { src 192.0.2.0/24 }
+"""
+    text = configuration(port, log, servers(NamingServer("s")).at, rules, ["src"])
+    sluice(text.replace(f":{port}", f":{port} accept-proxy"))
+    for source, answer in (("192.0.2.7", ""), ("198.51.100.7", "s")):
+        with dial(port) as client:
+            client.sendall(b"PROXY TCP4 %s 127.0.0.1 4321 443\r\n" % source.encode())
+            if answer:
+                client.sendall(client_hello("www.example.test"))
+                assert read_line(client) == answer
+            else:
+                assert ended_by(client) in ("FIN", "RST")
+
+
+def test_an_empty_session_id_is_not_waited_for(sluice, servers, log):
+    port = free_port()
+    rules = """
+    tcp-request inspect-delay 30s
+    tcp-request content accept if { payload_lv(43,1) -m found }
+    tcp-request content accept if { req.ssl_hello_type 1 }
+"""
+    hello = client_hello("www.example.test")
+    # The record begins at 0, its message at 5, the length of the session's id is at 43.
+    shorter = bytearray(hello[:43] + b"\0" + hello[44 + hello[43] :])
+    shorter[3:5] = (len(shorter) - 5).to_bytes(2, "big")
+    shorter[6:9] = (len(shorter) - 9).to_bytes(3, "big")
+    sluice(configuration(port, log, servers(NamingServer("s")).at, rules, ["src"]))
+    with dial(port) as client:
+        client.settimeout(10)
+        client.sendall(bytes(shorter))
+        assert read_line(client) == "s"
+
+
+def test_a_listen_asks_for_its_own_backend(sluice, servers):
+    port = free_port()
+    sluice(
+        f"""
+listen here
+    mode tcp
+    timeout connect 5s
+    timeout client 10s
+    timeout server 10s
+    bind 127.0.0.1:{port}
+    tcp-request content reject if {{ be_conn gt 0 }}
+    server s {servers(EchoServer()).at}
+"""
+    )
+    with dial(port) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        with dial(port) as second:
+            assert ended_by(second) in ("FIN", "RST")
 
 
 MAP = """# name and where it goes

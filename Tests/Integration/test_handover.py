@@ -191,6 +191,58 @@ listen echo
     assert holding.peak == 1
 
 
+def test_variables_of_rules_that_have_been_heard_are_set_again(sluice, servers):
+    """Behind a PROXY header or none, with half a request, and in the queue of a backend that is gone."""
+    holding, here, other = servers(HoldingServer()), servers(NamingServer("here")), servers(NamingServer("other"))
+    plain, behind, full = free_port(), free_port(), free_port()
+    text = f"""
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout queue 60s
+frontend fe
+    bind 127.0.0.1:{plain}
+    bind 127.0.0.1:{behind} accept-proxy
+    tcp-request connection set-var(sess.from) src
+    tcp-request session set-var(sess.to) str(there)
+    tcp-request inspect-delay 30s
+    tcp-request content accept if {{ req.len gt 4 }}
+    use_backend here if {{ var(sess.from) -m ip 127.0.0.1 }} {{ var(sess.to) -m str there }}
+    default_backend other
+frontend full
+    bind 127.0.0.1:{full}
+    tcp-request connection set-var(sess.from) src
+    tcp-request content set-var(sess.content) str(yes)
+    use_backend here if {{ always_false }}
+    default_backend held
+backend here
+    server s1 {here.at}
+backend other
+    server s1 {other.at}
+"""
+    held = f"backend held\n    server s1 {holding.at} maxconn 1\n"
+    daemon = sluice(text + held)
+    early, half, header, unfinished = dial(plain), dial(plain), dial(behind), dial(behind)
+    half.sendall(b"ab")
+    header.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.9 4321 443\r\nab")
+    unfinished.sendall(b"PROXY TCP4 192.0.2.7 ")
+    served = dial(full)
+    assert read_line(served) == "held"
+    queued = dial(full)
+    wait_until(lambda: daemon.stats.row("held", "BACKEND")["qcur"] + daemon.stats.row("held", "s1")["qcur"] == 1)
+    wait_until(lambda: daemon.stats.row("fe", "FRONTEND")["scur"] == 4)
+    moved = text.replace("{ always_false }", "{ var(sess.from) -m ip 127.0.0.1 } { var(sess.content) -m str yes }")
+    reload_and_see_them_go(daemon, moved.replace("default_backend held", "default_backend other"))
+    unfinished.sendall(b"198.51.100.9 4321 443\r\nab")
+    for client in (early, half, header, unfinished):
+        client.sendall(b"cdefgh")
+        assert read_line(client) == "here"
+    queued.sendall(b"x")
+    assert read_line(queued) == "here"
+
+
 def test_what_left_the_configuration_lives_on(sluice, servers):
     first, second = servers(EchoServer()), servers(EchoServer())
     port, other, third = free_port(), free_port(), free_port()

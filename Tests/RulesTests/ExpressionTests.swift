@@ -88,6 +88,19 @@ struct ExpressionTests {
     #expect(try replaced("www.example.com", "^www\\.(.*)$", "bk-\\1") == "bk-example.com")
     #expect(try replaced("abc", "x*", "-", all: true) == "-a-b-c-")
     #expect(try replaced("abc", "d", "-") == "abc")
+    #expect(try replaced("abc", "(a)(b)(c)()()()()()()()()", "\\3\\2\\9") == "cb")
+    #expect(try replaced("ac", "(a)(b)?(c)", "[\\2\\3]") == "[c]")
+  }
+
+  @Test("replace nothing by a group that the pattern does not have, whatever was found before")
+  func absentGroups() throws {
+    func replacing(_ pattern: String, _ replacement: String) -> SampleExpression.Converter {
+      .substitute(
+        pattern: pattern, replacement: Array(replacement.utf8), all: false, ignoresCase: false)
+    }
+    let longer = replacing("^.{200}(.{90})(.*)$", "abc")
+    let long = String(repeating: "x", count: 300)
+    #expect(try value(text(long), longer, replacing("b", "[\\1\\2\\9]")) == "a[]c")
   }
 
   private func map(_ text: String, _ match: Match, _ output: SampleType = .string) -> PatternMap {
@@ -188,7 +201,7 @@ struct ExpressionTests {
   func variables() throws {
     var sketch = Sketch()
     sketch.configuration.variables = [Variable(name: "sess.name")]
-    sketch.content(.setVariable(0, name, longest: Variable.longestText))
+    sketch.content(.setVariable(0, name, longest: nil))
     let acl = sketch.acl(.test(.variable(0, default: nil), .string, .strings(["a.test"])))
     sketch.content(.reject, if: sketch.condition([acl]))
     let rules = try sketch.compiled()
@@ -206,7 +219,7 @@ struct ExpressionTests {
     sketch.configuration.variables = [Variable(name: "sess.a"), Variable(name: "")]
     let long = SampleExpression(
       fetch: .constant(.string(Array(repeating: 0x61, count: 300))), converters: [])
-    sketch.content(.setVariable(0, long, longest: Variable.longestText))
+    sketch.content(.setVariable(0, long, longest: nil))
     sketch.content(.setVariable(1, long, longest: 3))
     let kept = sketch.acl(.test(.variable(0, default: nil), .found))
     sketch.content(.silentDrop, if: sketch.condition([kept]))
@@ -214,6 +227,20 @@ struct ExpressionTests {
     sketch.content(.reject, if: sketch.condition([cut]))
     let rules = try sketch.compiled()
     #expect(rules.content(.hello("x")) == .reject)
+  }
+
+  @Test("cut a captured text at the longest that a variable holds")
+  func longestCapture() throws {
+    var sketch = Sketch()
+    sketch.configuration.variables = [Variable(name: "")]
+    let long = SampleExpression(fetch: .constant(.string(Array(repeating: 0x61, count: 300))))
+    sketch.content(.setVariable(0, long, longest: Variable.longestText))
+    let length = Criterion.test(
+      .variable(0, default: nil), .integer, .integers([255...255]), converters: [.length])
+    let acl = sketch.acl(length)
+    sketch.content(.reject, if: sketch.condition([acl]))
+    #expect(try sketch.compiled().content(.hello("x")) == .reject)
+    #expect(MemoryLayout<StoredVariable>.stride == 288)
   }
 
   @Test("read lists of a hello through its records")
@@ -254,5 +281,59 @@ struct ExpressionTests {
     #expect(try holds(1, at: 0, .behind(0), []) == false)
     scene.awaiting = .request
     #expect(try holds(2, at: 6, .behind(0), []) == nil)
+    // A length of 0 measures nothing, and what no buffer holds never comes.
+    #expect(try holds(1, at: 1, .behind(0), []) == false)
+    #expect(try holds(2, at: 0, .behind(0), []) == false)
+    #expect(try holds(2, at: 20_000, .behind(0), []) == false)
+    #expect(try holds(2, at: 1, .behind(8), []) == nil)
+  }
+
+  @Test("wait where a converter gives nothing for what may change")
+  func failingConverter() throws {
+    let rules = try rules(
+      rejecting: .test(
+        .payload(offset: 0, length: 0), .string, .strings(["cd"]),
+        converters: [.field(index: 2, delimiters: [0x2e], count: 1)]))
+    #expect(rules.holds(.waiting(for: .request, request: "ab")) == nil)
+    #expect(rules.holds(.waiting(for: .request, request: "ab.cd")) == true)
+    #expect(rules.holds(.waiting(for: .nothing, request: "ab")) == false)
+  }
+
+  @Test("print chunks of eight bytes without a sign")
+  func unsignedChunks() throws {
+    let decimals = SampleExpression.Converter.decimalChunks(
+      separator: [], size: 8, truncates: false, isLittleEndian: false)
+    let bytes = SampleExpression.Fetch.constant(.binary(Array(repeating: 0xff, count: 8)))
+    #expect(try value(bytes, decimals) == "18446744073709551615")
+  }
+
+  @Test("know no ticket where only a log line's facts are left of the hello")
+  func ticketInLogs() throws {
+    #expect(try value(.helloTicket) == nil)
+    var scene = Scene.hello("x")
+    scene.hello.ticket = 2
+    #expect(try value(.helloTicket, scene: scene) == "2")
+  }
+
+  @Test("mean the backend of the same section where a listen names none")
+  func ownBackend() throws {
+    var sketch = Sketch()
+    sketch.configuration.backends.append(
+      Backend(identity: sketch.configuration.frontends[0].identity))
+    for kind in [SampleExpression.Gauge.Kind.backendConnections, .frontendConnections] {
+      let gauge = SampleExpression.Fetch.gauge(.init(kind: kind, target: .current))
+      let acl = sketch.acl(.test(gauge, .integer, .integers([1...9])))
+      sketch.content(.reject, if: sketch.condition([acl]))
+    }
+    let rules = try sketch.compiled()
+    let targets = rules.expressionTable.map { expression in
+      guard case .gauge(let gauge) = expression.fetch else { return "none" }
+      return switch gauge.target {
+      case .backend(let index): "backend \(index)"
+      case .current: "current"
+      default: "other"
+      }
+    }
+    #expect(targets.prefix(2) == ["backend 1", "current"])
   }
 }

@@ -7,8 +7,9 @@ public struct Rule: Sendable {
     /// `expect-proxy layer4`, in connection rules only.
     case expectProxyHeader
     /// `set-var(name) EXPRESSION` and `capture EXPRESSION len N`: index into the configuration's
-    /// variables, and how much of a text is kept.
-    case setVariable(Int, SampleExpression, longest: Int)
+    /// variables, and at how many bytes a captured text is cut; nil for `set-var`, which stores all
+    /// of it or nothing.
+    case setVariable(Int, SampleExpression, longest: Int?)
     /// `set-var-fmt(name) FORMAT`
     case setVariableFormat(Int, [TextPiece])
     /// `unset-var(name)`

@@ -201,6 +201,7 @@ enum ForeignKeywords {
   /// Actions of `tcp-request` and `tcp-response`, without what stands in parentheses.
   static let actions = table([
     ("capture", .refused("only 'tcp-request content' can capture")),
+    ("set-var set-var-fmt unset-var", .skipped("servers' answers are not inspected")),
     ("set-log-level do-log", .skipped("sessions are logged as usual")),
     ("set-nice", .inert),
     ("set-priority-class set-priority-offset", .skipped("queues are first come, first served")),

@@ -56,6 +56,8 @@ extension ConfigurationReader {
         HTTPSection(
           section: section, kind: kind, name: name, settings: settings, ordinal: proxyCount))
     }
+    // Slots of captures belong to a frontend, which has inherited the same rules.
+    if kind == .backend { settings.contentRules.removeAll(where: \.action.isCapture) }
     var draft = ProxyDraft(kind: kind, name: name, header: header.span, settings: settings)
     draft.ordinal = proxyCount
     if let address { bindInHeader(address, header, &draft) }

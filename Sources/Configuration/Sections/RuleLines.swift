@@ -28,7 +28,7 @@ extension ConfigurationReader {
         "'tcp-request \(stage.text)' has no place in \(draft.title)",
         hint: "write it in a frontend, or write 'tcp-request content'")
     }
-    guard let rule = try rule(stage.text, &statement, &draft.settings) else { return }
+    guard let rule = try rule(stage.text, &statement, &draft) else { return }
     switch stage.text {
     case "connection": draft.settings.connectionRules.append(rule)
     case "session": draft.settings.sessionRules.append(rule)
@@ -47,19 +47,19 @@ extension ConfigurationReader {
 
   /// An action and its condition; nil if it was skipped with a warning.
   private mutating func rule(
-    _ stage: String, _ statement: inout Statement, _ settings: inout ProxySettings
+    _ stage: String, _ statement: inout Statement, _ draft: inout ProxyDraft
   ) throws(Diagnostic) -> Rule? {
     let word = try statement.require("an action, such as accept or reject")
-    guard let action = try action(word, stage, &statement, &settings) else { return nil }
+    guard let action = try action(word, stage, &statement, &draft) else { return nil }
     let rule = Rule(
-      action: action, condition: try condition(&statement, &settings.scope),
+      action: action, condition: try condition(&statement, &draft.settings.scope),
       position: statement.span(of: word).position)
-    if stage != "content" { try checkEarly(rule, stage, word, statement, settings.scope) }
+    if stage != "content" { try checkEarly(rule, stage, word, statement, draft.settings.scope) }
     return rule
   }
 
   private mutating func action(
-    _ word: Word, _ stage: String, _ statement: inout Statement, _ settings: inout ProxySettings
+    _ word: Word, _ stage: String, _ statement: inout Statement, _ draft: inout ProxyDraft
   ) throws(Diagnostic) -> Rule.Action? {
     let (name, tail) = word.text.split(atFirst: "(")
     switch name {
@@ -73,7 +73,12 @@ extension ConfigurationReader {
     case "set-var", "set-var-fmt", "unset-var":
       return try variableAction(word, &statement)
     case "capture" where tail == nil && stage == "content":
-      return try captureAction(&statement, &settings)
+      guard draft.kind != .backend else {
+        throw statement.span(of: word).error(
+          "'tcp-request content capture' has no place in \(draft.title)",
+          hint: "slots of captures belong to a frontend: write it there")
+      }
+      return try captureAction(&statement, &draft.settings)
     default:
       guard let meaning = Self.foreignAction(name) else { throw unknownAction(word, statement) }
       statement.skipAll()
@@ -99,7 +104,13 @@ extension ConfigurationReader {
     _ word: Word, _ statement: inout Statement
   ) throws(Diagnostic) -> Rule.Action {
     let span = statement.span(of: word)
-    let call = try CallScanner.calls(in: word.text, span)[0]
+    let calls = try CallScanner.calls(in: word.text, span)
+    let call = calls[0]
+    guard calls.count == 1 else {
+      throw call.error(
+        "an action takes no converters: '\(calls[1].name)'",
+        hint: "write them behind the expression: src,\(calls[1].name)")
+    }
     guard call.count == 1 else {
       throw call.error(
         "'\(call.name)' takes the name of a variable", hint: "expected \(call.name)(sess.name)")
@@ -110,7 +121,7 @@ extension ConfigurationReader {
     case "set-var":
       let expression = try statement.require("an expression, such as req.ssl_sni")
       return .setVariable(
-        variable, try sample(expression, of: statement), longest: Variable.longestText)
+        variable, try sample(expression, of: statement), longest: nil)
     default:
       let format = try statement.require("a format")
       return .setVariableFormat(variable, try textPieces(format, of: statement))
@@ -175,7 +186,7 @@ extension ConfigurationReader {
   private mutating func checkEarly(
     _ rule: Rule, _ stage: String, _ word: Word, _ statement: Statement, _ scope: ACLScope
   ) throws(Diagnostic) {
-    if case .setVariable(_, let expression, _) = rule.action, expression.readsRequest {
+    if let expression = rule.action.samples.first(where: \.readsRequest) {
       throw statement.span(of: word).error(
         "'\(expression.fetch.name)' has no value yet in 'tcp-request \(stage)'",
         hint: "write 'tcp-request content \(word.text) …'")
@@ -277,5 +288,24 @@ extension ConfigurationReader {
     let reference = Reference(name: word.text, span: statement.span(of: word))
     let condition = try condition(&statement, &draft.settings.scope)
     draft.serverRules.append((reference, condition))
+  }
+}
+
+extension Rule.Action {
+  /// Whether it is `capture`: what it stores is cut.
+  var isCapture: Bool {
+    if case .setVariable(_, _, .some) = self { true } else { false }
+  }
+
+  /// What is evaluated when the action is done.
+  fileprivate var samples: [SampleExpression] {
+    switch self {
+    case .setVariable(_, let expression, _): return [expression]
+    case .setVariableFormat(_, let pieces):
+      return pieces.compactMap { piece in
+        if case .sample(let expression) = piece { expression } else { nil }
+      }
+    case .accept, .reject, .silentDrop, .expectProxyHeader, .unsetVariable: return []
+    }
   }
 }

@@ -32,11 +32,7 @@ extension ConfigurationReader {
       return .mask(
         ipv4: try Self.prefixLength(call, 0, 32),
         ipv6: call.count == 2 ? try call.integer(1, in: 0...128) : 128)
-    case "be2hex":
-      try call.require(0...3, "separator,chunk,truncate")
-      return .hexadecimalChunks(
-        separator: call.bytes(0), size: try call.integer(1, in: 1...1024, or: 1024 * 1024),
-        truncates: try call.integer(2, in: 0...1, or: 0) == 1)
+    case "be2hex": return try Self.hexadecimalChunks(call)
     case "be2dec", "le2dec":
       try call.require(2...3, "separator,chunk,truncate")
       return .decimalChunks(
@@ -109,6 +105,20 @@ extension ConfigurationReader {
     return call.name == "field"
       ? .field(index: index, delimiters: delimiters, count: count)
       : .word(index: index, delimiters: delimiters, count: count)
+  }
+
+  private static func hexadecimalChunks(
+    _ call: Call
+  ) throws(Diagnostic) -> SampleExpression.Converter {
+    try call.require(0...3, "separator,chunk,truncate")
+    let size = try call.integer(1, in: 0...1024, or: 0)
+    let truncates = try call.integer(2, in: 0...1, or: 0) == 1
+    guard size > 0 || call.bytes(0).isEmpty && !truncates else {
+      throw call.error("'be2hex' needs the size of its chunks", hint: "expected be2hex(:,2)")
+    }
+    // A buffer is one chunk then.
+    return .hexadecimalChunks(
+      separator: call.bytes(0), size: size > 0 ? size : 1 << 20, truncates: truncates)
   }
 
   private static func letters(_ call: Call) throws(Diagnostic) -> [UInt8] {

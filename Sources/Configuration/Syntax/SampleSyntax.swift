@@ -254,5 +254,5 @@ extension SampleExpression.Gauge.Kind {
     }
   }
 
-  var isOfFrontend: Bool { self == .frontendConnections || self == .frontendSessionRate }
+  public var isOfFrontend: Bool { self == .frontendConnections || self == .frontendSessionRate }
 }

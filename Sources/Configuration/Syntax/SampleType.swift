@@ -141,6 +141,7 @@ extension SampleExpression.Fetch {
 
   /// What the language calls it today.
   var name: String {
+    if case .payloadByLength = self { return "payload_lv" }
     let names = SampleExpression.fetches.filter { $0.value == self }.keys
     return names.sorted().first { !$0.hasPrefix("req_") } ?? "payload"
   }

@@ -25,8 +25,8 @@ extension ConfigurationReader {
     case "sess", "txn", "req": break
     case "proc":
       throw span.error(
-        "'\(name)' can only be read, and set in 'global'",
-        hint: "workers share no variables; 'sess.' ones live as long as a connection")
+        "'\(name)' has no place here: it is set in 'global', and read by 'var(\(name))'",
+        hint: "variables of 'sess.' are set by rules, and live as long as a connection")
     case "res", "check":
       throw span.error(
         "variables of '\(scope)' are not supported in this version",

@@ -113,7 +113,7 @@ extension Connection {
     _ rights: inout ArrivedRights, _ context: inout WorkerContext
   ) -> Refusal? {
     index = Int32(place)
-    // Variables stay behind: rules have been heard, and a log line shows those that it finds.
+    // Variables stay behind; see `recallVariables`.
     if context.rules.hasVariables { context.rules.forgetVariables(of: place) }
     id = record.id
     client = rights.take()
@@ -216,6 +216,39 @@ extension Connection {
   func needsRoute(_ tables: borrowing Tables) -> Bool {
     guard phase == .queued else { return false }
     return Int(backend) >= tables.configured.backends || Int(wanted) >= tables.configured.servers
+  }
+
+  /// Whether rules are still to be asked about it.
+  func hasRulesAhead(_ tables: borrowing Tables) -> Bool {
+    phase == .header || phase == .inspecting || needsRoute(tables)
+  }
+
+  /// Hears the rules again that have been heard, for the variables that they set and that stayed
+  /// behind. What they decide was decided where the connection came from.
+  mutating func recallVariables(_ context: borrowing WorkerContext) {
+    guard context.rules.hasVariables else { return }
+    let entry = context.tables.frontends[Int(frontend)]
+    if entry.hasConnectionRules { recallConnectionVariables(context) }
+    guard phase != .header else { return }
+    if entry.hasSessionRules { _ = context.ask(.session(frontend: Int(frontend)), of: self) }
+    if marks.contains(.contentAccepted), entry.hasContentRules {
+      _ = context.ask(.content(frontend: Int(frontend)), of: self, delayed: entry.hasInspectDelay)
+    }
+  }
+
+  /// Connection rules speak of the socket's own addresses, whatever a PROXY header has said since.
+  private mutating func recallConnectionVariables(_ context: borrowing WorkerContext) {
+    let named = (source, destination)
+    if marks.contains(.hadHeader) { (source, destination) = socketEndpoints }
+    _ = context.ask(.connection(frontend: Int(frontend)), of: self)
+    (source, destination) = named
+  }
+
+  private var socketEndpoints: (Endpoint, Endpoint) {
+    switch client {
+    case .some(let client): (client.peerEndpoint(), client.localEndpoint())
+    case .none: (.none, .none)
+    }
   }
 
   /// Leaves the queue and the backend, for wherever the rules lead now.

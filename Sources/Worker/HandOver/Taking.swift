@@ -139,6 +139,7 @@ extension WorkerProcess {
   /// Goes on with a connection: what its sockets have to say is reported when epoll learns of them.
   private mutating func goOn(_ index: Int) {
     table[index].marks.remove(.travels)
+    if table[index].hasRulesAhead(context.tables) { table[index].recallVariables(context) }
     if table[index].needsRoute(context.tables) {
       return follow(table[index].returnToRules(&context), index)
     }
