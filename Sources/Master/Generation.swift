@@ -79,6 +79,11 @@ struct GenerationLoader: ~Copyable {
     arguments.apply(to: &configuration)
     let identity = RunIdentity(configuration, strictly && concernsThisUser ? log : log.silenced)
     diagnostics += readCertificates(&configuration, identity)
+    // A file that was cut short must not take down what runs.
+    if ListenerPlan(configuration, workers: 1).binds.isEmpty {
+      diagnostics.append(Diagnostic(.error, at: nil, "there is no 'bind' line: nothing to do"))
+      return nil
+    }
     do throws(RuleErrors) {
       let rules = HeritableRules(try RuleSet(compiling: configuration))
       return Findings(configuration: configuration, identity: identity, rules: rules)

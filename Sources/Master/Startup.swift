@@ -30,9 +30,6 @@ enum Startup {
     let loader = GenerationLoader(
       arguments: arguments, log: log, controller: ProgramFiles.openController(besides: path))
     guard let generation = try? loader.loadFiles() else { throw StartFailure(message: nil) }
-    guard !generation.plan.binds.isEmpty else {
-      throw StartFailure(message: "there is no 'bind' line: nothing to do")
-    }
     tellWithoutEffect(arguments, log)
     let background = try generation.configuration.global.daemonize ? goToBackground() : nil
     let estate = inherited.estate

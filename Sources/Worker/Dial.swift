@@ -96,10 +96,9 @@ extension Connection {
     }
     attemptsLeft -= 1
     retries += 1
-    slot.count(.retries)
-    backend.slot.count(.retries)
     if redispatches(backend, context.tables) {
       leaveServer(&context)
+      // As in the reference, an attempt elsewhere is no retry of this server.
       slot.count(.redispatches)
       backend.slot.count(.redispatches)
       marks.insert(.redispatched)
@@ -108,6 +107,8 @@ extension Connection {
       if step != .close(.noServer) { return step }
       return .close(reason)
     }
+    slot.count(.retries)
+    backend.slot.count(.retries)
     // The same server again: at once after a timeout, else after a second, since what refuses now
     // refuses in a millisecond too.
     dialed = 0

@@ -108,6 +108,21 @@ struct PatternTests {
     #expect(!result.report.contains("'4('"))
   }
 
+  @Test("that are wrong are all told, up to twenty of one list")
+  func allFaults() {
+    let file = "10.0.0.0/8\nbananas\n10.0.0.0/99\n"
+    let result = load(
+      "frontend f\n acl a src -f nets 1.2.3.4 pears 5.6.7.8/99\n", patterns: ["nets": file])
+    #expect(
+      result.diagnostics.filter { $0.message.hasPrefix("bad pattern") }.map(\.position) == [
+        SourcePosition(file: 0, line: 2, column: 28), SourcePosition(file: 0, line: 2, column: 34),
+        SourcePosition(file: 1, line: 2, column: 1), SourcePosition(file: 1, line: 3, column: 1),
+      ])
+    let many = String(repeating: "bananas\n", count: 100)
+    let bounded = load("frontend f\n acl a src -f nets\n", patterns: ["nets": many])
+    #expect(bounded.errors.count { $0.hasPrefix("bad pattern") } == 20)
+  }
+
   @Test("take the flags before them")
   func flags() {
     let line = criterion("req.ssl_sni -i -m end -n -u 3 -- -a.example")

@@ -70,6 +70,12 @@ def test_c_names_file_and_line_of_every_error(file):
     assert f"{bad}:7" in result.stderr and "servr" in result.stderr
 
 
+@pytest.mark.parametrize("text", ["", "backend b\n    mode tcp\n    server s 127.0.0.1:1\n"])
+def test_c_refuses_what_would_not_start(file, text):
+    """The reference says so too, by another status."""
+    assert sluice_command("-c", "-f", file(text)).returncode != 0
+
+
 @pytest.mark.skipif(programs.KIND != "sluice", reason="sluice's own way to say it")
 def test_a_bad_regular_expression_is_told_with_the_other_errors(file):
     bad = file(

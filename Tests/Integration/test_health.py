@@ -276,6 +276,7 @@ def test_redispatch_takes_another_server_at_once(sluice, servers, log):
     assert [ask(port) for _ in range(10)] == ["alive"] * 10
     dead = daemon.stats.row("be", "dead")
     assert dead["wredis"] == dead["stot"] > 0
+    assert dead["wretr"] == 0
     assert any(session["retries"].startswith("+") for session in log.sessions(10))
     assert not any(session["termination"] != "--" for session in log.sessions(10))
 
@@ -307,6 +308,7 @@ def test_a_name_that_does_not_resolve_does_not_stop_the_start(sluice, servers):
     wait_until(lambda: daemon.stats.row("be", "here")["status"] == "UP")
     assert {ask(port) for _ in range(6)} == {"here"}
     assert daemon.stats.row("be", "gone")["status"] in ("MAINT (resolution)", "DOWN")
+    wait_until(lambda: "could not resolve address 'nowhere.invalid'" in daemon.log)
 
 
 @pytest.mark.reference

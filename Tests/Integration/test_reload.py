@@ -159,6 +159,19 @@ def test_a_bad_configuration_changes_nothing_and_is_told(sluice, servers, what):
         assert read_line(client) == "held"
 
 
+@pytest.mark.parametrize("cut", ["", "backend be\n    mode tcp\n    server s1 127.0.0.1:1\n"])
+def test_a_file_that_was_cut_short_does_not_take_down_what_runs(sluice, servers, cut):
+    port = free_port()
+    daemon = sluice(configuration(port, servers(NamingServer("here")).at))
+    workers = daemon.workers()
+    daemon.write(cut)
+    told = daemon.reload()
+    assert told.variables["STATUS"].startswith("Reload failed"), daemon.log
+    assert "there is no 'bind' line" in daemon.log
+    assert ask(port) == "here"
+    assert daemon.workers() == workers
+
+
 def test_an_address_in_use_fails_the_reload_before_anything_has_changed(sluice, servers):
     """Binds are made before the old generation is touched."""
     server = servers(NamingServer("here"))

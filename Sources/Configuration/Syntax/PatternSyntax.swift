@@ -1,3 +1,13 @@
+/// What is wrong with the patterns of one criterion.
+private struct PatternFaults {
+  /// A file of the wrong kind has as many as lines; these are enough to see that.
+  private static let most = 20
+
+  var all: [Diagnostic] = []
+
+  var hasRoom: Bool { all.count < Self.most }
+}
+
 /// What stands behind a fetch: `-i -m end -f names.lst -- .example.com`.
 extension ConfigurationReader {
   private struct Flags {
@@ -30,8 +40,9 @@ extension ConfigurationReader {
         "'\(word.text)' is \(type.title), which '-m \(Self.name(of: match))' cannot compare")
     }
     var patterns = PatternList(match: match, isVersion: sample.fetch == .helloVersion)
+    var faults = PatternFaults()
     for file in flags.files {
-      try addPatterns(of: file, flags, to: &patterns, statement)
+      try addPatterns(of: file, flags, to: &patterns, &faults, statement)
     }
     if !patterns.needsPatterns, let word = statement.peek {
       log.warn(
@@ -40,8 +51,10 @@ extension ConfigurationReader {
       statement.skipAll()
     }
     while let word = statement.next() {
-      try add(word, flags, to: &patterns, statement.span(of: word))
+      add(word, flags, to: &patterns, &faults, statement.span(of: word))
     }
+    for fault in faults.all.dropLast() { log.report(fault) }
+    if let last = faults.all.last { throw last }
     warnOfMissingPatterns(patterns, flags.files.isEmpty, word, statement)
     return Criterion(
       sample: sample, match: match, ignoresCase: flags.ignoresCase, patterns: patterns.patterns,
@@ -101,6 +114,19 @@ extension ConfigurationReader {
     return (word, word.text.dropping(prefix: "file@") ?? word.text, false)
   }
 
+  /// Adds a pattern, or notes what is wrong with it.
+  private func add(
+    _ word: Word, _ flags: Flags, to patterns: inout PatternList, _ faults: inout PatternFaults,
+    _ span: SourceSpan
+  ) {
+    guard faults.hasRoom else { return }
+    do throws(Diagnostic) {
+      try add(word, flags, to: &patterns, span)
+    } catch {
+      faults.all.append(error)
+    }
+  }
+
   private func add(
     _ word: Word, _ flags: Flags, to patterns: inout PatternList, _ span: SourceSpan
   ) throws(Diagnostic) {
@@ -133,7 +159,7 @@ extension ConfigurationReader {
 
   private mutating func addPatterns(
     of file: (word: Word, path: String, isOptional: Bool), _ flags: Flags,
-    to patterns: inout PatternList, _ statement: Statement
+    to patterns: inout PatternList, _ faults: inout PatternFaults, _ statement: Statement
   ) throws(Diagnostic) {
     let span = statement.span(of: file.word)
     let index: Int
@@ -150,8 +176,8 @@ extension ConfigurationReader {
       guard let pattern = Self.patternLine(line, isMap: flags.filesAreMaps) else { continue }
       let position = SourcePosition(
         file: index, line: number, column: pattern.column - line.startIndex + 1)
-      try add(
-        pattern.word, flags, to: &patterns,
+      add(
+        pattern.word, flags, to: &patterns, &faults,
         SourceSpan(position: position, length: max(pattern.word.length, 1)))
     }
   }

@@ -12,6 +12,8 @@ actor ServerKeeper {
   private let board: CheckBoard
   private let log: EventLog
   private let workers: WorkerDesk
+  /// Servers whose name has no address yet, which has been told.
+  private var unresolved: Set<ServerID> = []
 
   init(deployment: Deployment, board: CheckBoard, log: EventLog, workers: WorkerDesk) {
     self.deployment = deployment
@@ -162,11 +164,10 @@ extension ServerKeeper {
     let server = deployment.server(id)
     let known = server.gauges.address
     guard let address else {
-      if known == nil, !server.administrative.contains(.unresolved) {
-        change(server, .unresolved, removing: [])
-      }
+      if known == nil { failedToResolve(server) }
       return
     }
+    unresolved.remove(id)
     guard known?.address != address else { return }
     let port: UInt16 =
       if case .fixed(let port) = server.settings.address.port { port } else { 0 }
@@ -177,6 +178,14 @@ extension ServerKeeper {
         about: server)
     }
     setAddress(Endpoint(address: address, port: known?.port ?? port), of: id)
+  }
+
+  /// Told once, until there has been an answer.
+  private func failedToResolve(_ server: ServerView) {
+    if unresolved.insert(server.id).inserted, case .name(let name) = server.settings.address.host {
+      tell(.warning, "\(server.name): could not resolve address '\(name)'.", about: server)
+    }
+    if !server.administrative.contains(.unresolved) { change(server, .unresolved, removing: []) }
   }
 }
 
