@@ -320,6 +320,25 @@ public struct WorkerProcess: ~Copyable {
 
   private mutating func accept(from listener: Int) {
     guard !isDraining, context.tables.listeners[listener].pause == .none else { return }
+    takeIn(from: listener)
+    if context.tables.listeners[listener].isShared { letOthersBeFirst(at: listener) }
+  }
+
+  /// Goes to the end of the line of those whom the kernel wakes for a shared socket.
+  ///
+  /// It wakes the first that sleeps, so whoever stayed at the head would take in nearly everything.
+  /// Who comes between the two calls is not missed: adding looks at the queue.
+  private mutating func letOthersBeFirst(at listener: Int) {
+    guard context.tables.listeners[listener].pause == .none else { return }
+    do throws(Errno) {
+      try epoll.remove(listeners[listener])
+      try watch(listener: listener)
+    } catch {
+      pause(listener, .exhaustion)
+    }
+  }
+
+  private mutating func takeIn(from listener: Int) {
     let entry = context.tables.listeners[listener]
     let batch = configuration.global.maxAccept.map { $0 > 0 ? $0 : .max } ?? entry.batch
     for taken in 0..<batch {
