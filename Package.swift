@@ -48,6 +48,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
   ],
   // Listed bottom up: a target may depend on targets above it only.
   targets: [
@@ -80,10 +81,12 @@ let package = Package(
     .target(
       name: "Controller",
       dependencies: [
-        "Linux", "Wire", "Ledger", "Configuration",
+        "Linux", "Wire", "Ledger", "Configuration", "Rules",
         .product(name: "SwiftASN1", package: "swift-asn1"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOTLS", package: "swift-nio"),
       ],
       swiftSettings: houseRules),
     .executableTarget(

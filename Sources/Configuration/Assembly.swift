@@ -125,6 +125,7 @@ extension ConfigurationReader {
     backend.allBackups = settings.allBackups
     backend.abortOnClose = settings.abortOnClose
     backend.noLinger = settings.noLinger
+    backend.check = settings.check.script ?? CheckScript()
     backend.logsHealthChecks = settings.logsHealthChecks
     backend.log = logSettings(settings.log)
     backend.source = settings.source
@@ -203,22 +204,26 @@ extension ConfigurationReader {
       ? "server '\(first.name)'" : "\(checked.count) servers, first '\(first.name)',"
     let rest = "which checks \(servers) of \(draft.title), is not supported in this version"
     let hint = "a plain connection would let traffic to servers that this check keeps it from"
-    switch settings.checkMethod {
-    case .connection:
-      // Without their option such lines do nothing in the reference either.
-      for step in settings.checkSteps {
+    let check = settings.check
+    var usesTCP = false
+    var usesHTTP = false
+    switch check.method {
+    case .steps: usesTCP = true
+    case .http: usesHTTP = true
+    case .connection, .known: break
+    case .unsupported(let option, let span):
+      return log.error(span, "'option \(option)', \(rest)", hints: [hint])
+    }
+    // Without their option such lines do nothing in the reference either.
+    if !usesTCP {
+      for step in check.tcp.spans {
         log.warn(step, "'tcp-check' without 'option tcp-check' is ignored")
       }
-    case .steps:
-      if let step = settings.checkSteps.first {
-        log.error(step, "this step of 'tcp-check', \(rest)", hints: [hint])
-      }
-    case .protocolCheck(let option, let span):
-      log.error(span, "'option \(option)', \(rest)", hints: [hint])
-      return
     }
-    for line in settings.httpChecks {
-      log.warn(line, "'http-check' without 'option httpchk' is ignored")
+    if !usesHTTP {
+      for step in check.http.spans {
+        log.warn(step, "'http-check' without 'option httpchk' is ignored")
+      }
     }
   }
 

@@ -85,7 +85,8 @@ public struct ControllerProcess: Sendable {
   private func checkHealth() async {
     await HealthChecker(
       deployment: deployment, keeper: keeper, board: services.board,
-      probe: CheckProbe(group: group)
+      probe: CheckProbe(
+        group: group, patterns: CheckPatterns(deployment.configuration.backends.map(\.check)))
     ).run()
   }
 }

@@ -98,7 +98,7 @@ import Configuration
 
   var count: Int { unsafe codes.count }
 
-  private static func message(of code: CInt) -> String {
+  fileprivate static func message(of code: CInt) -> String {
     var buffer = [UInt8](repeating: 0, count: 256)
     let length = unsafe buffer.withUnsafeMutableBufferPointer {
       unsafe pcre2_get_error_message_8(code, $0.baseAddress, $0.count)
@@ -215,4 +215,54 @@ import Configuration
     }
     return end
   }
+}
+
+/// One pattern that stands alone, as checks of servers have them: matched a few times a second at
+/// most, by whichever thread checks.
+///
+/// What it searches comes from servers, so the work of a match is bounded here too.
+@safe public final class SolePattern: @unchecked Sendable {
+  private static let matchLimit: UInt32 = 200_000
+  // Never changed after it was made: PCRE2 lets threads share a compiled pattern.
+  private let code: OpaquePointer
+
+  /// - Throws: why it is none, in PCRE2's words.
+  public init(_ pattern: String) throws(SolePatternError) {
+    var code: CInt = 0
+    var offset = 0
+    let bytes = Array(pattern.utf8)
+    let compiled = unsafe bytes.withUnsafeBufferPointer {
+      unsafe pcre2_compile_8($0.baseAddress, $0.count, PCRE2_NO_AUTO_CAPTURE, &code, &offset, nil)
+    }
+    guard let compiled = unsafe compiled else {
+      throw SolePatternError(message: RegularExpressions.message(of: code), offset: offset)
+    }
+    unsafe self.code = compiled
+  }
+
+  deinit { unsafe pcre2_code_free_8(code) }
+
+  /// Whether it is found in `bytes`. A search that takes too long has found nothing.
+  public func isFound(in bytes: [UInt8]) -> Bool {
+    guard let context = unsafe pcre2_match_context_create_8(nil),
+      let data = unsafe pcre2_match_data_create_8(1, nil)
+    else { return false }
+    defer {
+      unsafe pcre2_match_data_free_8(data)
+      unsafe pcre2_match_context_free_8(context)
+    }
+    unsafe pcre2_set_match_limit_8(context, Self.matchLimit)
+    // PCRE2 10.42 wants an address for an empty subject too.
+    let subject = bytes.isEmpty ? [0] : bytes
+    return unsafe subject.withUnsafeBufferPointer {
+      unsafe pcre2_match_8(code, $0.baseAddress, bytes.count, 0, 0, data, context) >= 0
+    }
+  }
+}
+
+/// Why a pattern is none.
+public struct SolePatternError: Error {
+  public let message: String
+  /// Bytes into the pattern.
+  public let offset: Int
 }

@@ -10,7 +10,10 @@ extension RuleSet {
   public init(compiling configuration: ProxyConfiguration) throws(RuleErrors) {
     var compiler = RuleCompiler(configuration)
     for frontend in configuration.frontends { compiler.add(frontend) }
-    for backend in configuration.backends { compiler.add(backend) }
+    for backend in configuration.backends {
+      compiler.add(backend)
+      compiler.examine(backend.check)
+    }
     if !compiler.diagnostics.isEmpty { throw RuleErrors(diagnostics: compiler.diagnostics) }
     self = compiler.finish()
   }
@@ -391,6 +394,21 @@ struct RuleCompiler: ~Copyable {
       }
     }
     return .expression(Slice(start..<expressions.count))
+  }
+
+  /// Checks are the controller's, but whoever reads the file wants to know now.
+  mutating func examine(_ check: CheckScript) {
+    for (pattern, position) in check.expressions {
+      do throws(SolePatternError) {
+        _ = try SolePattern(pattern)
+      } catch {
+        diagnostics.append(
+          RuleDiagnostic(
+            message: "regular expression '\(pattern)' is refused at byte \(error.offset): "
+              + error.message,
+            position: position))
+      }
+    }
   }
 
   private mutating func refuse(_ line: Criterion, _ message: String) -> CompiledCriterion.Test? {

@@ -196,6 +196,7 @@ struct TrapTests {
         "'tcp-check' without 'option tcp-check' is ignored",
         "'http-check' without 'option httpchk' is ignored",
       ])
+    #expect(result.configuration?.backends[0].check.isPlainConnection == true)
     // In defaults they are for whoever asks.
     #expect(load(Self.timeouts + " http-check expect status 200\nbackend b\n").diagnostics.isEmpty)
   }

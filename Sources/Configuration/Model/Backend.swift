@@ -19,6 +19,8 @@ public struct Backend: Sendable {
   /// `option abortonclose`.
   public var abortOnClose = false
   public var noLinger = false
+  /// How servers with `check` are checked.
+  public var check = CheckScript()
   /// `option log-health-checks`.
   public var logsHealthChecks = false
   /// Where health events go.

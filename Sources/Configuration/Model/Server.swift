@@ -86,6 +86,8 @@ public struct HealthCheck: Equatable, Sendable {
   /// Whether the check opens with a PROXY header: `check-send-proxy`, or `send-proxy*` on a server
   /// whose check goes where its traffic goes.
   public var sendsProxy = SendProxy.none
+  /// `check-ssl`.
+  public var tls: CheckTLS?
 
   public init() {}
 }

@@ -167,7 +167,6 @@ enum ForeignKeywords {
     ("server-template", .refused("write one 'server' line each")),
     ("quic-initial", .inert),
     ("external-check", .inert),
-    ("http-check", .inert),
     ("crt", .inert),
   ])
 

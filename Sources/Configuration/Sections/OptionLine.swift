@@ -32,21 +32,19 @@ extension ConfigurationReader {
     }
   }
 
-  /// Checks that speak a protocol. Servers that fail one must get no traffic, so a connection that
+  /// Checks that are not done here. Servers that fail one must get no traffic, so a connection that
   /// merely succeeds is no substitute.
-  private static let protocolChecks: Set<String> = [
-    "external-check", "httpchk", "ldap-check", "mysql-check", "pgsql-check", "redis-check",
-    "smtpchk", "spop-check", "ssl-hello-chk",
-  ]
+  private static let otherChecks: Set<String> = ["external-check", "spop-check"]
+
+  private static let checks = otherChecks.union(knownChecks).union(["httpchk"])
 
   mutating func readOption(
     _ statement: inout Statement, into draft: inout ProxyDraft, isOn: Bool
   ) throws(Diagnostic) {
     let word = try statement.require("the name of an option")
     let span = statement.span(of: word)
-    if Self.protocolChecks.contains(word.text) {
-      draft.settings.checkMethod = isOn ? .protocolCheck(option: word.text, span) : .connection
-      return statement.skipAll()
+    if Self.checks.contains(word.text) {
+      return try readCheckOption(word, &statement, &draft.settings.check, isOn)
     }
     guard let option = Option(rawValue: word.text) else {
       return try readForeignOption(word, &statement, &draft, isOn: isOn)
@@ -58,12 +56,32 @@ extension ConfigurationReader {
     try set(option, isOn, &statement, &draft.settings)
   }
 
+  private mutating func readCheckOption(
+    _ word: Word, _ statement: inout Statement, _ check: inout CheckDraft, _ isOn: Bool
+  ) throws(Diagnostic) {
+    guard isOn else {
+      check.method = .connection
+      return statement.skipAll()
+    }
+    switch word.text {
+    case "httpchk":
+      check.http.begin()
+      check.method = .http
+      check.request = try readHTTPCheckOption(&statement)
+    case let name where Self.knownChecks.contains(name):
+      check.method = .known(try readKnownCheck(name, &statement))
+    default:
+      check.method = .unsupported(option: word.text, statement.span(of: word))
+      statement.skipAll()
+    }
+  }
+
   private mutating func readForeignOption(
     _ word: Word, _ statement: inout Statement, _ draft: inout ProxyDraft, isOn: Bool
   ) throws(Diagnostic) {
     guard let meaning = ForeignKeywords.options[word.text] else {
       let known =
-        Option.allCases.map(\.rawValue) + ForeignKeywords.options.keys + Self.protocolChecks
+        Option.allCases.map(\.rawValue) + ForeignKeywords.options.keys + Self.checks
       throw unknownKeyword(word, "after 'option'", among: known, statement)
     }
     statement.skipAll()
@@ -84,7 +102,7 @@ extension ConfigurationReader {
     case .logHealthChecks: settings.logsHealthChecks = isOn
     case .noLinger: settings.noLinger = isOn
     case .socketStats: settings.socketStats = isOn
-    case .tcpCheck: settings.checkMethod = isOn ? .steps : .connection
+    case .tcpCheck: settings.check.method = isOn ? .steps : .connection
     case .clientKeepalive: settings.clientKeepalive.isEnabled = isOn
     case .serverKeepalive: settings.serverKeepalive.isEnabled = isOn
     case .keepalive:
@@ -143,27 +161,5 @@ extension ConfigurationReader {
   /// Keepalive is the one option that is on where the file is silent.
   private func isOnByDefault(_ keyword: ProxyKeyword, _ statement: Statement) -> Bool {
     keyword == .default && ["tcpka", "clitcpka", "srvtcpka"].contains(statement.peek?.text)
-  }
-
-  // MARK: tcp-check
-
-  /// `tcp-check connect` alone is what a check does anyway; every other step speaks to the server.
-  func readTCPCheck(
-    _ statement: inout Statement, _ settings: inout ProxySettings
-  ) throws(Diagnostic) {
-    let word = try statement.require("connect, send or expect")
-    let known = [
-      "comment", "connect", "expect", "send", "send-binary", "send-binary-lf", "send-lf",
-      "set-var", "set-var-fmt", "unset-var",
-    ]
-    let name = word.text.split(atFirst: "(").head
-    guard known.contains(name) else {
-      throw statement.span(of: word).error(
-        "unknown step '\(word.text)' of a check", hint: "expected \(Statement.list(known))",
-        suggestion: Suggestion.nearest(to: name, among: known))
-    }
-    let isPlain = name == "comment" || name == "connect" && statement.isAtEnd
-    statement.skipAll()
-    if !isPlain { settings.checkSteps.append(statement.span) }
   }
 }

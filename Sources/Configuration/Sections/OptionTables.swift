@@ -65,8 +65,8 @@ enum OptionTables {
   static let server = table([
     (
       """
-      agent-addr/1 agent-inter/1 agent-port/1 agent-send/1 allow-0rtt alpn/1 ca-file/1
-      check-alpn/1 check-pool-conn-name/1 check-proto/1 check-reuse-pool check-sni/1
+      agent-addr/1 agent-inter/1 agent-port/1 agent-send/1 allow-0rtt alpn/1
+      check-pool-conn-name/1 check-proto/1 check-reuse-pool 
       check-sni-auto ciphers/1 ciphersuites/1 client-sigalgs/1 crl-file/1 crt/1 curves/1
       error-limit/1 force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 guid/1
       hash-key/1 idle-ping/1 ktls/1 log-bufsize/1 log-proto/1 max-reuse/1 no-agent-check
@@ -74,7 +74,7 @@ enum OptionTables {
       no-tfo no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 non-stick npn/1
       pool-conn-name/1 pool-low-conn/1 pool-max-conn/1 pool-purge-delay/1 renegotiate shard/1
       sigalgs/1 sni/1 sni-auto ssl-max-ver/1 ssl-min-ver/1 ssl-reuse stick strict-maxconn tfo
-      tls-tickets verify/1 verifyhost/1 ws/1 cc/1
+      tls-tickets verifyhost/1 ws/1 cc/1
       """, .inert
     ),
     ("cookie/1 redir/1", .needsHTTP),
@@ -101,12 +101,13 @@ enum OptionTables {
 
   static var serverNames: [String] {
     [
-      "addr", "backup", "check", "check-send-proxy", "check-ssl", "disabled", "downinter",
+      "addr", "backup", "ca-file", "check", "check-alpn", "check-send-proxy", "check-sni",
+      "check-ssl", "disabled", "downinter",
       "enabled", "fall", "fastinter", "id", "init-addr", "inter", "maxconn", "maxqueue",
       "minconn", "no-backup", "no-check", "no-check-send-proxy", "no-check-ssl",
       "no-send-proxy", "no-send-proxy-v2", "no-ssl", "on-marked-down", "port", "rise",
       "send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn",
-      "source", "ssl", "tcp-ut", "weight",
+      "source", "ssl", "tcp-ut", "verify", "weight",
     ] + server.keys
   }
 }

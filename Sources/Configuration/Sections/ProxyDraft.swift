@@ -26,15 +26,6 @@ struct BrokenNames {
   func mayInclude(_ name: String) -> Bool { mayBeAny || names.contains(name) }
 }
 
-/// How servers are checked: only a plain connection is done here.
-enum CheckMethod {
-  case connection
-  /// `option tcp-check`: as the `tcp-check` lines say, and a plain connection without any.
-  case steps
-  /// `option httpchk`, `option mysql-check`, …
-  case protocolCheck(option: String, SourceSpan)
-}
-
 /// What `log` lines and options say.
 struct LogDraft {
   var settings = LogSettings()
@@ -68,11 +59,7 @@ struct ProxySettings {
   var description: String?
   var defaultBackend: Reference?
   var server = ServerSettings()
-  var checkMethod = CheckMethod.connection
-  /// `tcp-check …` lines that do more than connect.
-  var checkSteps: [SourceSpan] = []
-  /// `http-check …` lines.
-  var httpChecks: [SourceSpan] = []
+  var check = CheckDraft()
   /// What would rewrite HTTP: a tcp frontend must not route here in its stead.
   var rewritesHTTP: SourceSpan?
   var inspectDelay: Int?

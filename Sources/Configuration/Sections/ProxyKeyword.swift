@@ -18,6 +18,7 @@ enum ProxyKeyword: String, CaseIterable {
   case enabled
   case fullConnections = "fullconn"
   case hashType = "hash-type"
+  case httpCheck = "http-check"
   case id
   case log
   case logFormat = "log-format"
@@ -48,7 +49,8 @@ enum ProxyKeyword: String, CaseIterable {
     case .backlog, .clientKeepaliveCount, .clientKeepaliveIdle, .clientKeepaliveInterval,
       .clientTimeout, .defaultBackend, .maxConnections, .rateLimit, .logFormat:
       [.defaults, .frontend]
-    case .balance, .connectTimeout, .defaultServer, .fullConnections, .hashType, .redispatch,
+    case .balance, .connectTimeout, .defaultServer, .fullConnections, .hashType, .httpCheck,
+      .redispatch,
       .retries, .serverKeepaliveCount, .serverKeepaliveIdle, .serverKeepaliveInterval,
       .serverTimeout, .source, .tcpCheck, .tcpResponse:
       [.defaults, .backend]

@@ -37,6 +37,7 @@ extension ConfigurationReader {
   mutating func readProxy(_ section: Section, _ kind: SectionKind) {
     var header = section.header
     var settings = currentDefaults
+    settings.check = settings.check.inherited
     var name = ""
     var address: Word?
     if header.isBroken { brokenBackends.add(header.peek?.text) }
@@ -46,7 +47,10 @@ extension ConfigurationReader {
       name = try header.name("a name for the \(kind.rawValue)").text
       reader.claim(name, kind, header)
       if let word = header.peek, word.text != "from", kind != .backend { address = header.next() }
-      if header.skip("from") { settings = try reader.defaults(named: &header) }
+      if header.skip("from") {
+        settings = try reader.defaults(named: &header)
+        settings.check = settings.check.inherited
+      }
       try header.finish()
     }
     proxyCount += 1
@@ -171,6 +175,7 @@ extension ConfigurationReader {
     case .declare: try readDeclare(&statement, &draft.settings)
     case .tcpResponse: try readTCPResponse(&statement)
     case .tcpCheck: try readTCPCheck(&statement, &draft.settings)
+    case .httpCheck: try readHTTPCheck(&statement, &draft.settings)
     case .option: try readOption(&statement, into: &draft, isOn: true)
     case .no, .default: try readNegation(keyword, &statement, into: &draft)
     case .timeout: try readTimeout(&statement, into: &draft)
@@ -219,7 +224,6 @@ extension ConfigurationReader {
       note(statement, in: &draft)
       throw unknownKeyword(word, "in \(sectionTitle(draft))", among: known, statement)
     }
-    if word.text == "http-check" { draft.settings.httpChecks.append(statement.span) }
     if case .needsHTTP = meaning {
       draft.settings.rewritesHTTP = draft.settings.rewritesHTTP ?? statement.span
       // `defaults` serve http sections too; what of it matters is said where it matters.

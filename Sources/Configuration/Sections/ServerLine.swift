@@ -17,9 +17,11 @@ struct ServerSettings {
   var checkSendsProxy = false
   var shutsDownSessions = false
   var id: Int?
-  /// `ssl`, `check-ssl`: refused, unless taken back before the line ends.
+  /// `ssl`: refused, unless taken back before the line ends; `check-ssl`.
   var tls: SourceSpan?
   var checkTLS: SourceSpan?
+  /// What `check-ssl` will mean.
+  var tlsOfChecks = CheckTLS()
 }
 
 extension ConfigurationReader {
@@ -133,6 +135,13 @@ extension ConfigurationReader {
     case "no-check-send-proxy": settings.checkSendsProxy = false
     case "check-ssl": settings.checkTLS = statement.span(of: option)
     case "no-check-ssl": settings.checkTLS = nil
+    case "check-sni":
+      settings.tlsOfChecks.serverName = try statement.require("a server name").text
+    case "check-alpn": settings.tlsOfChecks.protocols = try readProtocols(&statement)
+    case "ca-file": settings.tlsOfChecks.authorities = try statement.require("a file").text
+    case "verify":
+      settings.tlsOfChecks.trustsAnyone = try statement.choice(
+        "way to verify", ["none": true, "required": false])
     case "init-addr": try readInitialAddress(&statement)
     default: return false
     }
@@ -188,10 +197,12 @@ extension ConfigurationReader {
         "'ssl' to \(who) is not possible: sluice never encrypts or decrypts",
         hint: "the client's TLS reaches the server as it is: remove 'ssl'")
     }
-    if let span = settings.checkTLS, settings.isChecked {
+    if let span = settings.checkTLS, settings.isChecked, !settings.tlsOfChecks.trustsAnyone,
+      settings.tlsOfChecks.authorities == nil
+    {
       throw span.error(
-        "'check-ssl' of \(who) is not supported in this version",
-        hint: "a connection that merely succeeds would say less than this check does")
+        "'check-ssl' of \(who) does not say whom to trust",
+        hint: "add 'verify none', or 'ca-file' with the certificates of whom to trust")
     }
   }
 
@@ -217,6 +228,7 @@ extension ConfigurationReader {
       let goesWhereTrafficGoes = check.port == nil && check.address == nil
       let sendsProxy = settings.checkSendsProxy || goesWhereTrafficGoes
       check.sendsProxy = sendsProxy ? settings.proxyHeader : .none
+      if settings.checkTLS != nil { check.tls = settings.tlsOfChecks }
       server.check = check
     }
     return server

@@ -3,6 +3,8 @@ import Glibc
 import Linux
 import NIOCore
 import NIOPosix
+import NIOSSL
+import Synchronization
 import Wire
 
 /// What a check tries to reach, and how.
@@ -11,14 +13,29 @@ struct CheckTarget: Sendable {
   /// `source`: the address to connect from.
   var source: Linux.SocketAddress?
   var proxyHeader = SendProxy.none
+  /// How long connecting may take; without `timeout check` the whole check.
   var timeoutMilliseconds: Int
+  /// `timeout check`: how long what follows may take.
+  var answerMilliseconds: Int?
+  var tls: CheckTLS?
+  /// Whether the server is up: `disable-on-404` is about those who are.
+  var isUp = true
+  /// As `http-check send-state` sends it.
+  var state = ""
 }
 
-/// Checks whether a server accepts connections.
+/// Checks servers.
 struct CheckProbe: Sendable {
   let group: any EventLoopGroup
+  var patterns = CheckPatterns([])
+  let contexts = TLSContexts()
 
-  func check(_ target: CheckTarget) async -> CheckResult {
+  /// Most checks are plain connections, and those are made as cheaply as possible.
+  func check(_ target: CheckTarget, _ script: CheckScript = CheckScript()) async -> CheckResult {
+    guard script.isPlainConnection, target.tls == nil else {
+      var conversation = CheckConversation(script, target, self)
+      return await conversation.run()
+    }
     let start = Clock.monotonic
     let (status, error) = await connect(to: target)
     return CheckResult(
@@ -97,6 +114,32 @@ struct CheckProbe: Sendable {
       case .version2: ProxyHeader.encodeLocal(into: &span)
       }
     return ByteBuffer(bytes: bytes[..<count])
+  }
+}
+
+/// TLS as checks speak it, made once for each way.
+final class TLSContexts: Sendable {
+  private let made = Mutex<[(settings: CheckTLS, context: NIOSSLContext)]>([])
+
+  /// - Throws: what NIOSSL throws when the file with authorities is none.
+  func context(for settings: CheckTLS) throws -> NIOSSLContext {
+    try made.withLock { made in
+      if let known = made.first(where: { $0.settings == settings }) { return known.context }
+      var configuration = TLSConfiguration.makeClientConfiguration()
+      // Servers of long ago are to be checked too; nothing secret is told to them.
+      configuration.minimumTLSVersion = .tlsv1
+      configuration.applicationProtocols = settings.protocols
+      if settings.trustsAnyone {
+        configuration.certificateVerification = .none
+      } else {
+        configuration.certificateVerification =
+          settings.serverName == nil ? .noHostnameVerification : .fullVerification
+        if let file = settings.authorities { configuration.trustRoots = .file(file) }
+      }
+      let context = try NIOSSLContext(configuration: configuration)
+      made.append((settings, context))
+      return context
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import Configuration
+import Ledger
 import Linux
 
 /// Checks every server that is to be checked, once for all workers.
@@ -42,7 +43,8 @@ struct HealthChecker: Sendable {
     guard await keeper.wantsCheck(of: id), let target = target(of: id, check) else { return nil }
     board.begin(id)
     defer { board.end(id) }
-    return await keeper.record(probe.check(target), of: id)
+    let script = deployment.configuration.backends[id.backend].check
+    return await keeper.record(probe.check(target, script), of: id)
   }
 
   /// Where to check; nil while the server has no address.
@@ -58,9 +60,30 @@ struct HealthChecker: Sendable {
       }
       address = .internet(endpoint)
     }
-    return CheckTarget(
+    var target = CheckTarget(
       address: address, source: server.settings.source ?? backend.source,
       proxyHeader: check.sendsProxy,
       timeoutMilliseconds: CheckSchedule.connectTimeout(of: check, backend.timeouts))
+    target.answerMilliseconds = backend.timeouts.check
+    target.tls = check.tls
+    target.isUp = server.operational != .stopped
+    if backend.check.sendsState { target.state = state(of: server) }
+    return target
+  }
+
+  /// As the reference tells a server what is thought of it.
+  private func state(of server: ServerView) -> String {
+    let health = server.health
+    let progress = health.map { $0.isFullyUp || $0.isFullyDown ? "" : " " + $0.progress } ?? ""
+    let word =
+      server.operational == .stopped ? "DOWN" : server.operational == .stopping ? "NOLB" : "UP"
+    let gauges = deployment.gauges(ofBackend: server.id.backend)
+    let usable = deployment.servers(of: server.id.backend).filter(\.isUsable)
+    let endpoint = server.address?.endpoint
+    return "\(word)\(progress); address=\(endpoint.map { "\($0.address)" } ?? ""); "
+      + "port=\(server.port); name=\(server.name); node=\(Machine.hostname); "
+      + "weight=\(server.weight)/\(usable.reduce(0) { $0 + $1.weight }); "
+      + "scur=\(server.gauges[.current].value)/\(gauges[.current].value); "
+      + "qcur=\(server.gauges[.queued].value)"
   }
 }

@@ -3,9 +3,16 @@ import Synchronization
 /// What is known of checks besides their results, which are in the ledger: who checks, and whether
 /// checking was switched off. Forgotten when the controller ends.
 final class CheckBoard: Sendable {
+  /// What the last check had to say beside its status.
+  struct Finding: Sendable {
+    var text: String
+    var code: Int
+  }
+
   private struct Marks {
     var disabled: Set<ServerID> = []
     var running: Set<ServerID> = []
+    var findings: [ServerID: Finding] = [:]
   }
 
   private let marks = Mutex(Marks())
@@ -23,4 +30,11 @@ final class CheckBoard: Sendable {
   func begin(_ id: ServerID) { marks.withLock { _ = $0.running.insert(id) } }
 
   func end(_ id: ServerID) { marks.withLock { _ = $0.running.remove(id) } }
+
+  func finding(of id: ServerID) -> Finding? { marks.withLock { $0.findings[id] } }
+
+  func note(_ result: CheckResult, of id: ServerID) {
+    let finding = Finding(text: result.explanation, code: result.code)
+    marks.withLock { $0.findings[id] = finding }
+  }
 }

@@ -63,6 +63,7 @@ extension ServerKeeper {
     server.gauges[.checkCode].store(result.error.map { UInt64($0.code) } ?? 0)
     server.gauges[.checkDuration].store(result.milliseconds)
     server.gauges[.checkStatus].store(result.status.rawValue)
+    board.note(result, of: id)
     if !result.hasPassed, !wasFullyDown { server.gauges[.checksFailed].fetchAdd(1) }
 
     if change != .none || previous != result.status { logCheck(result, health, of: server) }
@@ -70,7 +71,9 @@ extension ServerKeeper {
       isBackendVerbose(server) ? nil : result.reason)
     if !health.isUp {
       move(server, to: .stopped, cause)
-    } else if server.operational == .stopped {
+    } else if result.status == .layer7ConditionallyOK {
+      move(server, to: .stopping, cause)
+    } else if server.operational == .stopped || server.operational == .stopping {
       move(server, to: .running, cause)
     }
     return health
@@ -86,6 +89,7 @@ extension ServerKeeper {
     tell(
       .notice,
       "Health check for \(server.settings.isBackup ? "backup " : "")server \(server.name) "
+        + "\(result.status == .layer7ConditionallyOK ? "conditionally " : "")"
         + "\(result.hasPassed ? "succeeded" : "failed"), reason: \(result.reason), "
         + "status: \(health.progress) \(word).", about: server)
   }

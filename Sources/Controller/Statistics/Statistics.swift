@@ -282,7 +282,10 @@ extension Statistics {
       row[.checkDuration] = .wide(server.gauges[.checkDuration].value)
     }
     row[.checkDescription] = .text(status.text)
-    row[.lastCheck] = server.checkError.map { .text($0.description) }
+    let finding = board.finding(of: server.id)
+    let text = finding?.text ?? server.checkError?.description ?? ""
+    row[.lastCheck] = text.isEmpty ? nil : .text(text)
+    if status.hasCode { row[.checkCode] = .number(UInt64(max(0, finding?.code ?? 0))) }
     row[.checkRise] = .number(UInt64(health.rise))
     row[.checkFall] = .number(UInt64(health.fall))
     row[.checkHealth] = .number(UInt64(health.value))
