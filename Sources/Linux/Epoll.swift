@@ -40,15 +40,18 @@ import Glibc
 /// The kernel's list of the descriptors that are watched.
 ///
 /// - SeeAlso: epoll(7).
-public struct Epoll: ~Copyable, Sendable {
+public struct Epoll: ~Copyable {
   /// Most events that one wait returns.
   public static let batch = 256
 
   private let descriptor: Descriptor
-  private var events = InlineArray<256, clinux_event>(repeating: clinux_event(events: 0, token: 0))
+  /// In memory of their own: to read an element of an `InlineArray` copies all of it.
+  private let events: Region<clinux_event>
 
   public init() throws(Errno) {
+    let events = try Region<clinux_event>(count: Self.batch)
     descriptor = Descriptor(adopting: try check(clinux_epoll_create()))
+    self.events = events
   }
 
   /// - Throws: `ENOSPC` when `fs.epoll.max_user_watches` is reached, `EPERM` for a file.
@@ -73,20 +76,14 @@ public struct Epoll: ~Copyable, Sendable {
   ///
   /// A signal ends the wait early, with none.
   public mutating func wait(milliseconds: Int) throws(Errno) -> Int {
-    let number = descriptor.number
-    var span = events.mutableSpan
-    let result = unsafe span.withUnsafeMutableBufferPointer { buffer -> CInt in
-      guard let base = buffer.baseAddress else { return 0 }
-      return unsafe clinux_epoll_wait(
-        number, base, CInt(buffer.count), CInt(clamping: milliseconds))
-    }
+    let result = unsafe clinux_epoll_wait(
+      descriptor.number, events.base, CInt(Self.batch), CInt(clamping: milliseconds))
     return result == -EINTR ? 0 : Int(try check(result))
   }
 
   /// The news at `index`, below what the last wait returned.
   public subscript(index: Int) -> ReadinessEvent {
-    let event = events[index]
-    return ReadinessEvent(readiness: Readiness(rawValue: event.events), token: event.token)
+    ReadinessEvent(readiness: Readiness(rawValue: events[index].events), token: events[index].token)
   }
 }
 

@@ -8,7 +8,7 @@ import CLinux
   public let inlet: Descriptor
   /// The size that the kernel granted, in bytes. It bounds nothing: a pipe has slots, not bytes,
   /// and holds four times as much when large segments are spliced in, or 32 bytes when tiny ones.
-  public let nominalSize: Int
+  public private(set) var nominalSize: Int
 
   /// Opens a pipe and asks for `size` bytes of room.
   ///
@@ -33,6 +33,14 @@ import CLinux
     nominalSize = Int(max(0, clinux_pipe_size(inlet.number)))
     self.outlet = outlet
     self.inlet = inlet
+  }
+
+  /// Asks for `size` bytes of room; `nominalSize` says what there is after it. What is inside stays.
+  ///
+  /// - SeeAlso: `F_SETPIPE_SZ` in fcntl(2).
+  public mutating func grow(to size: Int) {
+    let granted = clinux_pipe_resize(inlet.number, CInt(clamping: size))
+    if granted > 0 { nominalSize = Int(granted) }
   }
 
   /// Bytes inside.

@@ -24,15 +24,16 @@ import CLinux
     _ = unsafe clinux_unmap(base, Swift.max(1, count) * MemoryLayout<Element>.stride)
   }
 
+  /// A value in its place: reading a field of it copies that field and not the whole.
   @inlinable
   public subscript(index: Int) -> Element {
-    get {
+    unsafeAddress {
       precondition(index >= 0 && index < count)
-      return unsafe base[index]
+      return unsafe UnsafePointer(base + index)
     }
-    nonmutating _modify {
+    nonmutating unsafeMutableAddress {
       precondition(index >= 0 && index < count)
-      yield unsafe &base[index]
+      return unsafe base + index
     }
   }
 

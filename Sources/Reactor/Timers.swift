@@ -30,16 +30,21 @@ public struct Timers: ~Copyable {
   static let places = 64
 
   private var entries: Region<Entry>
-  /// The first of each place, plus one.
-  private var heads = InlineArray<256, Int32>(repeating: 0)
+  /// The first of each place, plus one. Not an `InlineArray`: to read an element of one copies it all.
+  private var heads: Region<Int32>
   /// Which places of each level hold anything.
-  private var occupied = InlineArray<4, UInt64>(repeating: 0)
+  private var occupied: Region<UInt64>
   /// Ticks up to here have been dealt with.
   private var now: Int64
 
   /// - Throws: `ENOMEM`.
   public init(capacity: Int, at milliseconds: Int64) throws(Errno) {
-    entries = try Region(count: capacity)
+    let entries = try Region<Entry>(count: capacity)
+    let heads = try Region<Int32>(count: Self.levels * Self.places)
+    let occupied = try Region<UInt64>(count: Self.levels)
+    self.entries = entries
+    self.heads = heads
+    self.occupied = occupied
     now = milliseconds / Self.resolution
   }
 

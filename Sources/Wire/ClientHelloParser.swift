@@ -170,6 +170,10 @@ extension ClientHelloParser {
   private mutating func readMessage(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
     var position = start
     while verdict == .needMore {
+      if field == .extensionType, fieldRemaining == 2 {
+        position = passPlainExtensions(bytes, from: position, to: end)
+        guard verdict == .needMore else { break }
+      }
       let count = min(fieldRemaining, end - position)
       take(bytes, from: position, to: position + count)
       position += count
@@ -348,6 +352,37 @@ extension ClientHelloParser {
       note(extension: extensionType, length: length)
       expect(.extensionBody, length, within: extensionEnd)
     }
+  }
+
+  /// Passes over extensions of which only the type matters, as long as they are here whole. Most of
+  /// a hello is made of these: taking them field by field was half of the work on it.
+  ///
+  /// - Returns: where the first one begins that must be taken field by field.
+  private mutating func passPlainExtensions(
+    _ bytes: Span<UInt8>, from start: Int, to end: Int
+  ) -> Int {
+    var position = start
+    // What is here of the message.
+    let limit = min(end, start + messageEnd - offset)
+    while limit - position >= 4 {
+      let type = UInt16(bytes[position]) << 8 | UInt16(bytes[position + 1])
+      let length = Int(bytes[position + 2]) << 8 | Int(bytes[position + 3])
+      guard !Self.isRead(type), length <= limit - position - 4 else { break }
+      noteGREASE(type)
+      hello.list(extensionType: type)
+      note(extension: type, length: length)
+      position += 4 + length
+    }
+    offset += position - start
+    // The end of the message, or too little of it for another extension, shows here.
+    if position > start { beginExtension() }
+    return position
+  }
+
+  /// Whether the parser reads what such an extension holds.
+  private static func isRead(_ type: UInt16) -> Bool {
+    type == ExtensionType.serverName || type == ExtensionType.protocols
+      || type == ExtensionType.supportedVersions
   }
 
   private mutating func note(extension type: UInt16, length: Int) {

@@ -20,27 +20,28 @@ extension ConnectionTable {
   mutating func admit(
     from listener: Int, _ socket: borrowing Descriptor, _ context: inout WorkerContext
   ) -> Admission {
-    let entry = context.tables.listeners[listener]
-    let frontend = context.tables.frontends[entry.frontend]
+    let place = context.tables.listeners[listener].slot
+    let number = context.tables.listeners[listener].frontend
+    let frontend = context.tables.frontends[number].slot
     if count == capacity { return .paused(.exhaustion) }
     guard context.tables.process.enter(limit: context.tables.processLimit) else {
       return .paused(.processLimit)
     }
-    guard frontend.slot.enter(limit: frontend.limit) else {
+    guard frontend.enter(limit: context.tables.frontends[number].limit) else {
       context.tables.process.leave()
       return .paused(.frontendLimit)
     }
-    guard entry.slot.enter(limit: entry.limit) else {
-      frontend.slot.leave()
+    guard place.enter(limit: context.tables.listeners[listener].limit) else {
+      frontend.leave()
       context.tables.process.leave()
       return .paused(.frontendLimit)
     }
     func leave() {
-      entry.slot.leave()
-      frontend.slot.leave()
+      place.leave()
+      frontend.leave()
       context.tables.process.leave()
       // Another worker may have found no place while these were taken for nobody.
-      context.wakePaused(frontend.slot)
+      context.wakePaused(frontend)
     }
 
     var peer = Endpoint.none
@@ -67,11 +68,10 @@ extension Connection {
     _ client: consuming Descriptor, from peer: Endpoint, listener: Int, index: Int,
     _ context: inout WorkerContext
   ) {
-    let entry = context.tables.listeners[listener]
     self.client = consume client
     self.index = Int32(index)
     self.listener = Int32(listener)
-    frontend = Int32(entry.frontend)
+    frontend = Int32(context.tables.listeners[listener].frontend)
     source = peer
     accepted = context.now
     clientActive = context.now
@@ -86,20 +86,20 @@ extension Connection {
     clientSide.canRead = true
     clientSide.canWrite = true
 
-    let frontend = context.tables.frontends[entry.frontend]
-    frontend.slot.raiseMaximum()
-    entry.slot.raiseMaximum()
+    let entered = context.tables.frontends[Int(frontend)].slot
+    let place = context.tables.listeners[listener].slot
+    entered.raiseMaximum()
+    place.raiseMaximum()
     context.tables.process.raiseMaximum()
-    frontend.slot.count(.connections)
-    entry.slot.count(.connections)
+    entered.count(.connections)
+    place.count(.connections)
     context.tables.process.count(.connections)
-    RateGauge(connectionsOf: frontend.slot.shared).count(second: context.second)
+    RateGauge(connectionsOf: entered.shared).count(second: context.second)
     RateGauge(connectionsOf: context.tables.process.shared).count(second: context.second)
   }
 
   /// Asks the connection rules, and sends the connection to the stage that comes next for it.
   mutating func welcome(_ context: inout WorkerContext) -> Step {
-    let entry = context.tables.listeners[Int(listener)]
     if context.tables.frontends[Int(frontend)].needsDestination { learnDestination() }
     if context.tables.frontends[Int(frontend)].hasConnectionRules {
       guard case .verdict(let verdict) = context.ask(.connection(frontend: Int(frontend)), of: self)
@@ -111,17 +111,19 @@ extension Connection {
       case .accept, .wait: break
       }
     }
-    if entry.acceptsProxyHeader || marks.contains(.expectsHeader) { return .advance }
+    if context.tables.listeners[Int(listener)].acceptsProxyHeader || marks.contains(.expectsHeader)
+    {
+      return .advance
+    }
     return beginSession(&context)
   }
 
   /// The addresses are final: counts the session, asks the session rules, and says whether anything
   /// must be read.
   mutating func beginSession(_ context: inout WorkerContext) -> Step {
-    let entry = context.tables.listeners[Int(listener)]
-    let frontend = context.tables.frontends[Int(self.frontend)]
-    if frontend.hasSessionRules {
-      guard case .verdict(let verdict) = context.ask(.session(frontend: entry.frontend), of: self)
+    let frontend = Int(self.frontend)
+    if context.tables.frontends[frontend].hasSessionRules {
+      guard case .verdict(let verdict) = context.ask(.session(frontend: frontend), of: self)
       else { preconditionFailure() }
       switch verdict {
       case .reject: return .close(.deniedSession)
@@ -130,16 +132,21 @@ extension Connection {
       }
     }
     marks.insert(.isSession)
-    frontend.slot.count(.sessions)
-    entry.slot.count(.sessions)
+    let entered = context.tables.frontends[frontend].slot
+    let place = context.tables.listeners[Int(listener)].slot
+    entered.count(.sessions)
+    place.count(.sessions)
     context.tables.process.count(.sessions)
-    RateGauge(sessionsOf: frontend.slot.shared).count(second: context.second)
-    RateGauge(sessionsOf: entry.slot.shared).count(second: context.second)
+    RateGauge(sessionsOf: entered.shared).count(second: context.second)
+    RateGauge(sessionsOf: place.shared).count(second: context.second)
     RateGauge(sessionsOf: context.tables.process.shared).count(second: context.second)
 
     announce(.began, .done, &context)
 
-    let mustRead = entry.carriesTLS || frontend.readsHello || frontend.readsRequest
+    let mustRead =
+      context.tables.listeners[Int(listener)].carriesTLS
+      || context.tables.frontends[frontend].readsHello
+      || context.tables.frontends[frontend].readsRequest
     phase = mustRead ? .inspecting : .routing
     inspectionStart = mustRead ? context.now : 0
     return .advance

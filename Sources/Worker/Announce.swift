@@ -9,14 +9,13 @@ extension Connection {
   /// Writes the session's line, if its frontend wants one at this moment.
   func announce(_ moment: SessionLog.Moment, _ reason: CloseReason, _ context: inout WorkerContext)
   {
-    let entry = context.tables.frontends[Int(frontend)]
-    guard entry.isLogged else { return }
+    guard context.tables.frontends[Int(frontend)].isLogged else { return }
     let record = logRecord(reason, context)
     let now = Clock.realtime / 1000
     // Lent for the call: the log borrows the name that it writes.
     let name = marks.contains(.hasName) ? context.names[Int(index)] : ServerName()
     let protocols =
-      marks.contains(.hasHello) && entry.logsProtocols
+      marks.contains(.hasHello) && context.tables.frontends[Int(frontend)].logsProtocols
       ? context.protocols[Int(index)] : ProtocolNames()
     var session = LoggedSession(
       record, serverName: name.bytes.span, protocolNames: protocols.wire.span,
@@ -27,13 +26,12 @@ extension Connection {
 
   /// Writes the line of a connection that is over: why it was refused, or how the session went.
   func announceEnd(_ reason: CloseReason, _ context: inout WorkerContext) {
-    let now = Clock.realtime / 1000
     switch reason {
     case .deniedConnection, .deniedSession: break
     case .notTLS, .badHello, .helloTimeout, .unknownName, .badProxyHeader, .proxyHeaderTimeout:
       guard context.tables.frontends[Int(frontend)].isLogged else { return }
       context.log.refuse(
-        logRecord(reason, context), refusalText(reason, context), now: now)
+        logRecord(reason, context), refusalText(reason, context), now: Clock.realtime / 1000)
     default:
       if marks.contains(.isSession) { announce(.ended, reason, &context) }
     }
@@ -50,7 +48,6 @@ extension Connection {
   private func logRecord(
     _ reason: CloseReason, _ context: borrowing WorkerContext
   ) -> SessionLogRecord {
-    let entry = context.tables.frontends[Int(frontend)]
     var record = SessionLogRecord()
     record.accepted = acceptedWall
     record.number = id
@@ -65,7 +62,8 @@ extension Connection {
     record.cause = reason.letter
     record.state = reason.stateLetter ?? phase.letter
     record.processConnections = UInt32(clamping: context.tables.process.shared[.current].value)
-    record.frontendConnections = UInt32(clamping: entry.slot.shared[.current].value)
+    let entered = context.tables.frontends[Int(frontend)].slot
+    record.frontendConnections = UInt32(clamping: entered.shared[.current].value)
     record.retries = UInt32(retries)
     record.isRedispatched = marks.contains(.redispatched)
     record.serverQueue = aheadInServer
@@ -75,21 +73,21 @@ extension Connection {
       let slot = context.tables.backends[Int(backend)].slot
       record.backendConnections = UInt32(clamping: slot.shared[.current].value)
     }
-    if lastTarget >= 0 { describeServer(entry, &record, context) }
+    if lastTarget >= 0 { describeServer(&record, context) }
     return record
   }
 
   private func describeServer(
-    _ entry: FrontendEntry, _ record: inout SessionLogRecord, _ context: borrowing WorkerContext
+    _ record: inout SessionLogRecord, _ context: borrowing WorkerContext
   ) {
-    let server = context.tables.servers[Int(lastTarget)]
-    record.server = Int32(server.index)
-    record.serverConnections = UInt32(clamping: server.slot.shared[.current].value)
+    let slot = context.tables.servers[Int(lastTarget)].slot
+    record.server = Int32(context.tables.servers[Int(lastTarget)].index)
+    record.serverConnections = UInt32(clamping: slot.shared[.current].value)
     record.hasServerConnection = connected > 0
     if connected > 0 {
       record.connectDuration = Int32(clamping: connected - accepted - waitTime)
     }
-    guard entry.logsServerEnds else { return }
+    guard context.tables.frontends[Int(frontend)].logsServerEnds else { return }
     switch self.server {
     case .some(let socket):
       record.source = socket.localEndpoint()

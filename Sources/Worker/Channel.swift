@@ -12,8 +12,8 @@ import Wire
 struct Channel: ~Copyable {
   /// A splice of less than this turns back to copying.
   static let smallSplice = BufferPool.smallSize / 2
-  /// Most bytes that one splice is asked for; the pipe's slots are the real bound.
-  private static let spliceRequest = 1 << 20
+  /// Most bytes that one splice is asked for; as a rule the pipe's slots are the bound.
+  private static let spliceRequest = PipePool.grownSize
 
   /// Bytes taken from the source, over the life of the channel.
   private(set) var received: UInt64 = 0
@@ -29,7 +29,9 @@ struct Channel: ~Copyable {
   private var heldStart = 0
   private var heldEnd = 0
 
-  private var isBulk = false
+  private(set) var isBulk = false
+  /// Whether the last splice filled a good part of the pipe.
+  private var fillsPipe = false
   /// Cleared when the kernel says that these ends cannot be spliced (some unix sockets).
   private var isSpliceable = true
 
@@ -88,7 +90,8 @@ struct Channel: ~Copyable {
   // MARK: Moving bytes
 
   /// Moves bytes until something must be waited for, or until the budget of a turn is used up, so
-  /// that one fast pair cannot starve the others.
+  /// that one fast pair cannot starve the others. What was taken in is offered to the sink before the
+  /// turn ends: it must not wait for the next one.
   ///
   /// With `closing` the sink will be closed at once when the source's end is passed on, so that
   /// telling it separately would be a call for nothing.
@@ -97,8 +100,8 @@ struct Channel: ~Copyable {
     to sink: borrowing Descriptor, _ sinkSide: inout Side,
     with engine: inout RelayEngine, closing: Bool
   ) -> Need {
-    var credit = RelayEngine.budget
-    while credit > 0 {
+    var credit = RelayEngine.turnBudget
+    while true {
       if inFlight > 0 {
         guard sinkSide.canWrite else { return .writableSink }
         if let need = drain(to: sink, &sinkSide, with: &engine) { return need }
@@ -109,15 +112,19 @@ struct Channel: ~Copyable {
         releasePipe(into: &engine)
         return .readableSource
       }
-      let before = received
+      guard credit > 0 else { return .anotherTurn }
+      let (before, wasBulk) = (received, isBulk)
       let need =
         isBulk && isSpliceable && engine.splicesBulk
         ? splice(from: source, &sourceSide, with: &engine)
         : copy(from: source, &sourceSide, to: sink, &sinkSide, with: &engine)
-      credit -= Int(received - before)
+      let moved = Int(received - before)
+      credit -= moved
+      engine.moved &+= moved
       if let need { return need }
+      // Bulk begins: it takes turns with other bulk, behind all who have only a word to say.
+      if isBulk, !wasBulk { credit = 0 }
     }
-    return .anotherTurn
   }
 
   /// Receives one portion and sends it on. What the sink does not take stays in the buffer, which
@@ -179,7 +186,8 @@ struct Channel: ~Copyable {
   private mutating func splice(
     from source: borrowing Descriptor, _ sourceSide: inout Side, with engine: inout RelayEngine
   ) -> Need? {
-    if !hasPipe { pipe = engine.pipes.take() }
+    // The sink took all of a good fill, and the source has more: both are fast.
+    if hasPipe { if fillsPipe { growPipe(with: &engine) } } else { pipe = engine.pipes.take() }
     switch pipe {
     case .none:
       isBulk = false
@@ -191,6 +199,8 @@ struct Channel: ~Copyable {
           received &+= UInt64(count)
           spliced &+= UInt64(count)
           inPipe = count
+          // By slots, which hold a page each at most, it may be full with much less than its size.
+          fillsPipe = count >= pipe.nominalSize / 4
           if count < Self.smallSplice { isBulk = false }
         case .blocked:
           sourceSide.canRead = false
@@ -205,6 +215,12 @@ struct Channel: ~Copyable {
         return nil
       }
     }
+  }
+
+  private mutating func growPipe(with engine: inout RelayEngine) {
+    guard var grown = pipe.take() else { return }
+    engine.pipes.grow(&grown)
+    pipe = .some(grown)
   }
 
   private var hasPipe: Bool {
@@ -317,7 +333,7 @@ struct Channel: ~Copyable {
     switch consume pipe {
     case .none: break
     case .some(let pipe):
-      engine.pipes.lend()
+      engine.pipes.lend(pipe)
       self.pipe = .some(pipe)
     }
     end = End(record.end)
@@ -352,8 +368,15 @@ extension ConnectionRecord.End {
 
 /// What all channels of a worker share.
 struct RelayEngine: ~Copyable {
-  /// Bytes that one direction may move in a turn.
-  static let budget = 1 << 20
+  /// Bytes that one direction takes in during a turn before it must let others have theirs: one fill
+  /// of a grown pipe, two at most of another.
+  static let turnBudget = 512 * 1024
+  /// Bytes after which no more turns are given on a lap, so that whoever has only a word to say
+  /// never waits for more than this, which takes about 200 µs.
+  static let lapBudget = 512 * 1024
+
+  /// Bytes that were taken in on this lap.
+  var moved = 0
 
   var buffers: BufferPool
   var pipes: PipePool

@@ -31,9 +31,9 @@ extension Connection {
   private mutating func countUnrelayed(_ context: inout WorkerContext) {
     guard inspection >= 0 else { return }
     let count = UInt64(context.inspections[inspection].count)
-    let listener = context.tables.listeners[Int(self.listener)]
+    let listener = context.tables.listeners[Int(self.listener)].slot
     context.tables.frontends[Int(frontend)].slot.count(.bytesUp, count)
-    listener.slot.count(.bytesUp, count)
+    listener.count(.bytesUp, count)
     context.tables.process.count(.bytesUp, count)
     if marks.contains(.inBackend) {
       context.tables.backends[Int(backend)].slot.count(.bytesUp, count)

@@ -163,4 +163,10 @@ struct Connection: ~Copyable {
   }
 
   init() {}
+
+  /// The wall clock's second at a moment of the monotonic one, told from when the connection came:
+  /// a clock is asked once a connection.
+  func wallSecond(at now: Milliseconds) -> UInt64 {
+    UInt64(max(0, acceptedWall / 1_000 + now - accepted)) / 1_000
+  }
 }

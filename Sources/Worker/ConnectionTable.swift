@@ -33,8 +33,8 @@ import Linux
       guard used < capacity else { return nil }
       index = used
       used += 1
+      unsafe (places + index).initialize(to: Connection())
     }
-    unsafe (places + index).initialize(to: Connection())
     count += 1
     return index
   }
@@ -42,7 +42,7 @@ import Linux
   /// Gives a place back: its descriptors are closed, and events that were meant for it go nowhere.
   mutating func release(_ index: Int) {
     unsafe (places + index).deinitialize(count: 1)
-    // So that looking at the place shows that nobody is there.
+    // Ready for the next one, and to show that nobody is there.
     unsafe (places + index).initialize(to: Connection())
     generations[index] = (generations[index] &+ 1) & 0x0fff_ffff
     free[freeCount] = Int32(index)
@@ -58,13 +58,13 @@ import Linux
   }
 
   subscript(index: Int) -> Connection {
-    _read {
+    unsafeAddress {
       precondition(index >= 0 && index < used)
-      yield unsafe places[index]
+      return unsafe UnsafePointer(places + index)
     }
-    _modify {
+    unsafeMutableAddress {
       precondition(index >= 0 && index < used)
-      yield unsafe &places[index]
+      return unsafe places + index
     }
   }
 }

@@ -10,10 +10,9 @@ extension Connection {
 
   /// When the connection is due, by the phase it is in.
   func nextDeadline(_ context: borrowing WorkerContext) -> Milliseconds {
-    let frontend = context.tables.frontends[Int(self.frontend)]
     switch phase {
     case .free, .routing: return .never
-    case .header: return accepted + frontend.clientHandshake
+    case .header: return accepted + context.tables.frontends[Int(frontend)].clientHandshake
     case .inspecting: return min(inspectionStart + inspectionLimit(context), clientDue(context))
     case .queued: return queued + context.tables.backends[Int(backend)].queue
     case .resting: return deadline
@@ -33,23 +32,24 @@ extension Connection {
 
   /// `timeout client`, or `tunnel` once a tunnel, or `client-fin` once half of it has ended.
   private func clientDue(_ context: borrowing WorkerContext) -> Milliseconds {
-    let entry = context.tables.frontends[Int(frontend)]
     if phase == .relaying {
-      if upload.hasEnded || download.isFinished, entry.clientFin < .never {
-        return clientActive + entry.clientFin
+      if upload.hasEnded || download.isFinished {
+        let fin = context.tables.frontends[Int(frontend)].clientFin
+        if fin < .never { return clientActive + fin }
       }
       let tunnel = context.tables.backends[Int(backend)].tunnel
       if tunnel < .never { return clientActive + tunnel }
     }
-    return clientActive + entry.client
+    return clientActive + context.tables.frontends[Int(frontend)].client
   }
 
   private func serverDue(_ context: borrowing WorkerContext) -> Milliseconds {
-    let entry = context.tables.backends[Int(backend)]
-    if download.hasEnded || upload.isFinished, entry.serverFin < .never {
-      return serverActive + entry.serverFin
+    if download.hasEnded || upload.isFinished {
+      let fin = context.tables.backends[Int(backend)].serverFin
+      if fin < .never { return serverActive + fin }
     }
-    return serverActive + (entry.tunnel < .never ? entry.tunnel : entry.server)
+    let tunnel = context.tables.backends[Int(backend)].tunnel
+    return serverActive + (tunnel < .never ? tunnel : context.tables.backends[Int(backend)].server)
   }
 
   /// On a whole second or so, together with all that are due about then: a crowd of idle connections

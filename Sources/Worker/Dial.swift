@@ -19,35 +19,35 @@ extension Connection {
   }
 
   private mutating func connect(_ context: inout WorkerContext) -> Step {
-    let entry = context.tables.servers[Int(target)]
-    entry.slot.count(.sessions)
-    RateGauge(sessionsOf: entry.slot.shared).count(second: context.second)
-    entry.slot.shared[.lastSession].store(UInt64(Clock.realtime / 1_000_000_000))
+    let server = Int(target)
+    let slot = context.tables.servers[server].slot
+    slot.count(.sessions)
+    RateGauge(sessionsOf: slot.shared).count(second: context.second)
+    slot.shared[.lastSession].store(wallSecond(at: context.now))
     if waitTime < 0 { waitTime = context.now - accepted }
     dialed = context.now
     serverSide = Side()
-    if entry.proxyHeader != .none || entry.isOriginal || entry.portOffset != nil {
-      learnDestination()
-    }
+    if context.tables.servers[server].needsDestination { learnDestination() }
     do throws(Errno) {
       let isConnected: Bool
-      if let path = entry.path {
+      if let path = context.tables.servers[server].path {
         let socket = try Descriptor.socket(.stream, for: context.tables.paths[path])
         isConnected = try socket.connect(to: context.tables.paths[path])
-        server = consume socket
+        self.server = consume socket
       } else {
-        guard let endpoint = address(of: entry) else {
+        guard let endpoint = address(of: server, context.tables) else {
           return failed(.connectFailed, &context)
         }
         let socket = try Descriptor.socket(.stream, for: endpoint)
         try socket.set(.noDelay, to: true)
-        if entry.source != .none {
+        if context.tables.servers[server].source != .none {
           try socket.set(.bindAddressNoPort, to: true)
-          try socket.bind(to: .internet(entry.source))
+          try socket.bind(to: .internet(context.tables.servers[server].source))
         }
-        if entry.userTimeout > 0 { try socket.set(.userTimeout, to: entry.userTimeout) }
+        let userTimeout = context.tables.servers[server].userTimeout
+        if userTimeout > 0 { try socket.set(.userTimeout, to: userTimeout) }
         isConnected = try socket.connect(to: endpoint)
-        server = consume socket
+        self.server = consume socket
       }
       if isConnected {
         serverSide.canWrite = true
@@ -55,27 +55,28 @@ extension Connection {
       }
       return .wait
     } catch {
-      server = nil
+      self.server = nil
       return error.isExhaustion || error == .addressNotAvailable
         ? .close(.noResources) : failed(.connectFailed, &context)
     }
   }
 
   /// Where the server is now: what was set at run time, else what the file says.
-  private func address(of entry: ServerEntry) -> Endpoint? {
-    var endpoint: Endpoint
-    if let override = entry.slot.shared.address {
+  private func address(of server: Int, _ tables: borrowing Tables) -> Endpoint? {
+    var endpoint = tables.servers[server].endpoint
+    if let override = tables.servers[server].slot.shared.address {
+      let port = endpoint.port
       endpoint = override
-      if endpoint.port == 0 { endpoint.port = entry.endpoint.port }
-    } else if entry.isOriginal {
+      if endpoint.port == 0 { endpoint.port = port }
+    } else if tables.servers[server].isOriginal {
       guard destination != .none else { return nil }
+      let port = endpoint.port
       endpoint = destination
-      if entry.portOffset == nil { endpoint.port = entry.endpoint.port }
-    } else {
-      guard entry.hasEndpoint else { return nil }
-      endpoint = entry.endpoint
+      if tables.servers[server].portOffset == nil { endpoint.port = port }
+    } else if !tables.servers[server].hasEndpoint {
+      return nil
     }
-    if let offset = entry.portOffset {
+    if let offset = tables.servers[server].portOffset {
       endpoint.port = UInt16(truncatingIfNeeded: Int(destination.port) + offset)
     }
     return endpoint
@@ -149,14 +150,15 @@ extension Connection {
   /// The server is not read from until an event says that it has sent something: in TLS it never
   /// speaks first, and the look would cost a call for each connection.
   private mutating func beginRelay(_ context: inout WorkerContext) -> Step {
-    let entry = context.tables.servers[Int(target)]
     connected = context.now
     serverActive = context.now
     clientActive = context.now
     phase = .relaying
-    entry.slot.count(.connects)
+    context.tables.servers[Int(target)].slot.count(.connects)
     context.tables.backends[Int(backend)].slot.count(.connects)
-    guard prepareUpload(entry.proxyHeader, &context) else { return .close(.noResources) }
+    guard prepareUpload(context.tables.servers[Int(target)].proxyHeader, &context) else {
+      return .close(.noResources)
+    }
     if marks.contains(.clientEnded) { upload.endSource() }
     announce(.connected, .done, &context)
     return .advance

@@ -127,19 +127,17 @@ extension Connection {
 
   /// Gives the parser what it has not seen.
   mutating func parse(_ context: inout WorkerContext) {
-    guard let parser = context.parse(inspection) else { return }
-    context.inspections[inspection].parser = parser
-    context.inspections[inspection].parsed = context.inspections[inspection].count
-    if parser.verdict == .complete {
+    guard context.inspections.parse(inspection, in: context.engine.buffers) else { return }
+    if context.inspections[inspection].parser.verdict == .complete {
       marks.insert(.hasHello)
-      helloType = parser.hello.helloType
-      helloVersion = parser.hello.legacyVersion
+      helloType = context.inspections[inspection].parser.hello.helloType
+      helloVersion = context.inspections[inspection].parser.hello.legacyVersion
       if context.tables.frontends[Int(frontend)].logsProtocols {
-        context.protocols[Int(index)] = parser.hello.alpn
+        context.protocols[Int(index)] = context.inspections[inspection].parser.hello.alpn
       }
     }
-    if !parser.hello.serverName.isEmpty {
-      context.names[Int(index)] = parser.hello.serverName
+    if !context.inspections[inspection].parser.hello.serverName.isEmpty {
+      context.names[Int(index)] = context.inspections[inspection].parser.hello.serverName
       marks.insert(.hasName)
     }
   }
@@ -162,16 +160,6 @@ extension Connection {
 }
 
 extension WorkerContext {
-  /// The parser of a record, given the bytes that it has not seen; nil when it needs none.
-  borrowing func parse(_ inspection: Int32) -> ClientHelloParser? {
-    let record = inspections[inspection]
-    let from = record.start + record.parsed
-    guard from < record.end, record.parser.verdict == .needMore else { return nil }
-    var parser = record.parser
-    _ = parser.consume(engine.buffers.span(record.buffer, from..<record.end))
-    return parser
-  }
-
   /// A question to the rules.
   enum Question {
     case connection(frontend: Int)

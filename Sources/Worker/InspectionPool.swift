@@ -53,8 +53,21 @@ struct InspectionPool: ~Copyable {
     freeCount += 1
   }
 
+  /// Gives the parser of a record the bytes that it has not seen, where it is: it is a kilobyte.
+  ///
+  /// - Returns: whether there were any that it wants to see.
+  mutating func parse(_ index: Int32, in buffers: borrowing BufferPool) -> Bool {
+    let record = Int(index)
+    let from = records[record].start + records[record].parsed
+    let end = records[record].end
+    guard from < end, records[record].parser.verdict == .needMore else { return false }
+    _ = records[record].parser.consume(buffers.span(records[record].buffer, from..<end))
+    records[record].parsed += end - from
+    return true
+  }
+
   subscript(index: Int32) -> Inspection {
-    get { records[Int(index)] }
+    _read { yield records[Int(index)] }
     _modify { yield &records[Int(index)] }
   }
 }

@@ -11,6 +11,9 @@ extension Connection {
   /// How long a reset waits for what was owed to arrive while nothing of it does.
   static let resetPatience: Milliseconds = 2_000
 
+  /// Whether a direction moves more than passes through a buffer at once.
+  var isBulk: Bool { phase == .relaying && (upload.isBulk || download.isBulk) }
+
   /// Gives each direction its turn.
   mutating func relay(_ context: inout WorkerContext) -> Step {
     let moved = (upload.received, upload.inFlight, download.received, download.inFlight)

@@ -13,15 +13,18 @@ extension Connection {
       // Rules that need more have gone back to reading: then `advance` means that there is some.
       guard step == .advance, phase == .routing else { return step }
     }
-    let entry = context.tables.backends[Int(backend)]
-    if entry.readsHello || entry.readsRequest, inspection < 0 {
+    let chosen = Int(backend)
+    if inspection < 0,
+      context.tables.backends[chosen].readsHello || context.tables.backends[chosen].readsRequest
+    {
       phase = .inspecting
       inspectionStart = context.now
       return .advance
     }
-    if entry.hasContentRules {
+    if context.tables.backends[chosen].hasContentRules {
       let answer = context.ask(
-        .backendContent(backend: Int(backend)), of: self, delayed: entry.hasInspectDelay)
+        .backendContent(backend: chosen), of: self,
+        delayed: context.tables.backends[chosen].hasInspectDelay)
       guard case .verdict(let verdict) = answer else { preconditionFailure() }
       switch verdict {
       case .wait: return waitForBackendRules(&context)
@@ -30,18 +33,20 @@ extension Connection {
       case .accept, .expectProxyHeader: break
       }
     }
-    if entry.hasServerRules, wanted < 0 {
-      guard chooseServerByRule(entry, &context) else { return waitForBackendRules(&context) }
+    if context.tables.backends[chosen].hasServerRules, wanted < 0 {
+      guard chooseServerByRule(&context) else { return waitForBackendRules(&context) }
     }
     return chooseServer(&context)
   }
 
   /// Asks the frontend's content rules, until they have accepted. Nil when they have.
   private mutating func askContentRules(_ context: inout WorkerContext) -> Step? {
-    let entry = context.tables.frontends[Int(frontend)]
-    guard entry.hasContentRules, !marks.contains(.contentAccepted) else { return nil }
+    guard context.tables.frontends[Int(frontend)].hasContentRules,
+      !marks.contains(.contentAccepted)
+    else { return nil }
     let answer = context.ask(
-      .content(frontend: Int(frontend)), of: self, delayed: entry.hasInspectDelay)
+      .content(frontend: Int(frontend)), of: self,
+      delayed: context.tables.frontends[Int(frontend)].hasInspectDelay)
     guard case .verdict(let verdict) = answer else { preconditionFailure() }
     switch verdict {
     case .wait: return waitForMore()
@@ -72,14 +77,14 @@ extension Connection {
   }
 
   private mutating func chooseBackend(_ context: inout WorkerContext) -> Step {
-    let entry = context.tables.frontends[Int(frontend)]
     let answer = context.ask(
-      .backend(frontend: Int(frontend)), of: self, delayed: entry.hasInspectDelay)
+      .backend(frontend: Int(frontend)), of: self,
+      delayed: context.tables.frontends[Int(frontend)].hasInspectDelay)
     guard case .route(let route) = answer else { preconditionFailure() }
     switch route {
     case .wait: return waitForMore()
     case .target(let index, _): backend = Int32(index)
-    case .none: backend = Int32(entry.defaultBackend)
+    case .none: backend = Int32(context.tables.frontends[Int(frontend)].defaultBackend)
     }
     guard backend >= 0 else { return .close(.noServer) }
     let slot = context.tables.backends[Int(backend)].slot
@@ -87,7 +92,7 @@ extension Connection {
     slot.raiseMaximum()
     slot.count(.sessions)
     RateGauge(sessionsOf: slot.shared).count(second: context.second)
-    slot.shared[.lastSession].store(UInt64(Clock.realtime / 1_000_000_000))
+    slot.shared[.lastSession].store(wallSecond(at: context.now))
     marks.insert(.inBackend)
     attemptsLeft = Int16(clamping: context.tables.backends[Int(backend)].retries)
     return .advance
@@ -96,19 +101,19 @@ extension Connection {
   /// `use-server`: the first rule that matches and whose server can be reached.
   ///
   /// - Returns: false when a rule needs what may still come.
-  private mutating func chooseServerByRule(
-    _ entry: BackendEntry, _ context: inout WorkerContext
-  ) -> Bool {
+  private mutating func chooseServerByRule(_ context: inout WorkerContext) -> Bool {
+    let first = context.tables.backends[Int(backend)].servers.lowerBound
+    let delayed = context.tables.backends[Int(backend)].hasInspectDelay
     var from = 0
     while true {
       let answer = context.ask(
-        .server(backend: Int(backend), from: from), of: self, delayed: entry.hasInspectDelay)
+        .server(backend: Int(backend), from: from), of: self, delayed: delayed)
       guard case .route(let route) = answer else { preconditionFailure() }
       switch route {
       case .wait: return false
       case .none: return true
       case .target(let number, let rule):
-        let server = entry.servers.lowerBound + number
+        let server = first + number
         if Balancer.isReachable(server, context.tables) {
           wanted = Int32(server)
           return true
@@ -120,13 +125,12 @@ extension Connection {
 
   /// Takes a place in a server, or waits for one.
   mutating func chooseServer(_ context: inout WorkerContext) -> Step {
-    let entry = context.tables.backends[Int(backend)]
     let queue = context.queues.queue(backend: Int(backend), wanted: Int(wanted))
     let slot = context.slot(ofQueue: Int(wanted), backend: Int(backend))
     // Those who wait already have the older claim to a place, if there is one to come.
     let mayCome =
       wanted >= 0 || context.balancer.hasUsable(backend: Int(backend), context.tables)
-    if mayCome, slot.shared[.queued].value > 0 { return wait(in: queue, slot, entry, &context) }
+    if mayCome, slot.shared[.queued].value > 0 { return wait(in: queue, slot, &context) }
 
     let choice: Balancer.Choice
     if wanted >= 0 {
@@ -142,14 +146,14 @@ extension Connection {
     case .full(let only):
       wanted = Int32(only)
       let queue = context.queues.queue(backend: Int(backend), wanted: only)
-      return wait(in: queue, context.slot(ofQueue: only, backend: Int(backend)), entry, &context)
+      return wait(in: queue, context.slot(ofQueue: only, backend: Int(backend)), &context)
     case .none:
       return .close(.noServer)
     }
   }
 
   private mutating func wait(
-    in queue: Int, _ slot: Slot, _ entry: BackendEntry, _ context: inout WorkerContext
+    in queue: Int, _ slot: Slot, _ context: inout WorkerContext
   ) -> Step {
     if wanted >= 0 {
       let limit = context.tables.servers[Int(wanted)].maxQueue
@@ -158,7 +162,8 @@ extension Connection {
     } else {
       aheadInBackend = UInt32(clamping: slot.shared[.queued].value)
     }
-    let ticket = entry.slot.shared[.nextTicket].fetchAdd(1)
+    let backendSlot = context.tables.backends[Int(backend)].slot
+    let ticket = backendSlot.shared[.nextTicket].fetchAdd(1)
     context.queues.append(Int(index), to: queue, ticket: ticket, slot)
     marks.insert(.isQueued)
     queued = context.now

@@ -116,6 +116,9 @@ struct ServerEntry {
   let path: Int?
   let source: Endpoint
   let userTimeout: Int
+
+  /// Whether where the client went is asked for, to connect or for a PROXY header.
+  var needsDestination: Bool { proxyHeader != .none || isOriginal || portOffset != nil }
 }
 
 /// What the things in the tables are called, by their indices.

@@ -33,6 +33,8 @@ public struct WorkerProcess: ~Copyable {
   let master: Descriptor
   let controller: Descriptor
   let configuration: ProxyConfiguration
+  /// `tune.maxaccept`, where the file sets it.
+  private let fixedBatch: Int?
   let generation: UInt64
   let workerSlot: Int
   /// Connections whose turn was over before they were done.
@@ -77,7 +79,9 @@ public struct WorkerProcess: ~Copyable {
     let buffers = try BufferPool()
     let engine = RelayEngine(
       buffers: buffers,
-      pipes: PipePool(limit: global.noSplice ? 0 : max(4, pipes), size: global.pipeSize),
+      pipes: PipePool(
+        limit: global.noSplice ? 0 : max(4, pipes), configuredSize: global.pipeSize,
+        workers: workers),
       splicesBulk: !global.noSplice)
     let queues = try WaitQueues(
       connections: capacity, backends: tables.backends.count, servers: tables.servers.count)
@@ -107,6 +111,7 @@ public struct WorkerProcess: ~Copyable {
     self.table = table
     self.turns = turns
     configuration = heritage.configuration
+    fixedBatch = global.maxAccept.map { $0 > 0 ? $0 : .max }
     generation = heritage.generation
     workerSlot = heritage.workerSlot
     let lane = heritage.lane
@@ -170,6 +175,7 @@ public struct WorkerProcess: ~Copyable {
     lane[.isAsleep].store(0)
     lane[.laps].add(1)
     context.now = Clock.monotonicCoarse / 1_000_000
+    context.engine.moved = 0
     for index in 0..<count { dispatch(epoll[index]) }
     takeTurns()
     fireTimers()
@@ -201,14 +207,18 @@ public struct WorkerProcess: ~Copyable {
     } else {
       table[token.index].serverSide.note(readiness)
     }
-    drive(token.index)
+    // Bulk takes turns, behind those who have only a word to say.
+    if table[token.index].isBulk { turns.append(token.index) } else { drive(token.index) }
   }
 
-  /// Gives those their turn who had not finished on the last lap. Not inlined: see `connectionEvent`.
+  /// Gives bulk its turns, the longest waiting first, until enough has moved on this lap: then the
+  /// next lap looks who else has come. Not inlined: see `connectionEvent`.
   @inline(never)
   private mutating func takeTurns() {
     for _ in 0..<turns.count {
-      guard let index = turns.takeFirst() else { return }
+      guard context.engine.moved < RelayEngine.lapBudget, let index = turns.takeFirst() else {
+        return
+      }
       if table[index].phase != .free { drive(index) }
     }
   }
@@ -339,14 +349,14 @@ public struct WorkerProcess: ~Copyable {
   }
 
   private mutating func takeIn(from listener: Int) {
-    let entry = context.tables.listeners[listener]
-    let batch = configuration.global.maxAccept.map { $0 > 0 ? $0 : .max } ?? entry.batch
+    let batch = fixedBatch ?? context.tables.listeners[listener].batch
+    let frontend = context.tables.listeners[listener].frontend
     for taken in 0..<batch {
-      if exceedsSessionRate(entry) { return pause(listener, .sessionRate) }
+      if exceedsSessionRate(frontend) { return pause(listener, .sessionRate) }
       switch table.admit(from: listener, listeners[listener], &context) {
       case .admitted(let index):
         follow(table[index].welcome(&context), index)
-        if taken + 1 == batch { adapt(listener, entry) }
+        if taken + 1 == batch { adapt(listener) }
       case .none:
         context.tables.listeners[listener].batch = max(1, taken)
         return
@@ -357,19 +367,20 @@ public struct WorkerProcess: ~Copyable {
   }
 
   /// A whole batch was there: more is tried next time if the time before was the lap before.
-  private mutating func adapt(_ listener: Int, _ entry: ListenerEntry) {
+  private mutating func adapt(_ listener: Int) {
     let lap = context.ledger.lane(context.lane)[.laps].value
+    let isNext = lap == context.tables.listeners[listener].fullLap + 1
+    let batch = context.tables.listeners[listener].batch
     context.tables.listeners[listener].fullLap = lap
-    context.tables.listeners[listener].batch =
-      lap == entry.fullLap + 1 ? min(entry.batch * 2, Self.largestBatch) : 1
+    context.tables.listeners[listener].batch = isNext ? min(batch * 2, Self.largestBatch) : 1
   }
 
-  private func exceedsSessionRate(_ entry: ListenerEntry) -> Bool {
-    let frontend = context.tables.frontends[entry.frontend]
-    guard frontend.sessionRateLimit != .max else { return false }
-    let rate = RateGauge(sessionsOf: frontend.slot.shared)
+  private func exceedsSessionRate(_ frontend: Int) -> Bool {
+    let limit = context.tables.frontends[frontend].sessionRateLimit
+    guard limit != .max else { return false }
+    let rate = RateGauge(sessionsOf: context.tables.frontends[frontend].slot.shared)
       .rate(second: context.second, milliseconds: UInt64(context.now % 1000))
-    return rate >= frontend.sessionRateLimit
+    return rate >= limit
   }
 
   /// Stops taking connections in: they wait in the kernel's queue, and nothing spins.

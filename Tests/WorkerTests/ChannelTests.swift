@@ -106,6 +106,21 @@ struct ChannelTests {
     #expect(!sawEnd)
   }
 
+  @Test("a turn is over when its budget is, however much more there is", arguments: [true, false])
+  func turnBudget(splices: Bool) throws {
+    let rig = try ChannelRig(.tcp, splices: splices)
+    for _ in 0..<32 {
+      try rig.send(1 << 20)
+      let before = rig.channel.received
+      try rig.turn()
+      // The last portion of a turn may begin just below the budget.
+      let most = RelayEngine.turnBudget + PipePool.grownSize
+      #expect(rig.channel.received - before <= UInt64(most))
+      rig.receive(1 << 20)
+    }
+    rig.release()
+  }
+
   @Test("bulk goes through pipes, small portions do not")
   func adaptive() throws {
     let bulk = try ChannelRig(.tcp, splices: true)

@@ -144,6 +144,23 @@ struct TableTests {
     }
   }
 
+  @Test("as many pipes grow as may, and those that go make room for others")
+  func grownPipes() throws {
+    var pool = PipePool(limit: 4, size: 65_536, growing: 1)
+    guard var first = pool.take(), var second = pool.take() else { throw Errno.again }
+    pool.grow(&first)
+    pool.grow(&second)
+    let sizes = [first.nominalSize, second.nominalSize]
+    #expect(sizes == [PipePool.grownSize, 65_536])
+    pool.give(back: first, isEmpty: false)
+    #expect(pool.grown == 0)
+    pool.grow(&second)
+    let size = second.nominalSize
+    #expect(size == PipePool.grownSize)
+    pool.give(back: second, isEmpty: true)
+    #expect(pool.grown == 1 && pool.keptNow == 1)
+  }
+
   @Test("buffers do not overlap, and come back")
   func buffers() throws {
     var pool = try BufferPool()

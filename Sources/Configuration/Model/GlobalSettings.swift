@@ -33,8 +33,8 @@ public struct GlobalSettings: Sendable {
   public var noReusePort = false
   /// `maxpipes`: pipes over all workers.
   public var maxPipes: Int?
-  /// `tune.pipesize`, bytes.
-  public var pipeSize = 256 * 1024
+  /// `tune.pipesize`, bytes; nil leaves it to the pool of pipes, which makes those of bulk larger.
+  public var pipeSize: Int?
   /// `tune.bufsize`, bytes: how much of a request content rules can see.
   public var bufferSize = 16_384
   /// `tune.maxaccept`: accepts a wake-up; nil leaves it to the acceptor.
