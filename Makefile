@@ -23,7 +23,7 @@ FUZZ = ls Tests/Fuzz/*/main.swift | cut -d / -f 3 | xargs -P "$$(nproc)" -I % Te
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help run test build unit integration demo installation lint fuzz bench deps install uninstall clean
+.PHONY: help run test build unit integration demo installation lint fuzz counts bench deps install uninstall clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ run: ## See it work: two TLS servers, sluice in front of them, real requests
 
 test: ## Run every test; says how long each stage took
 	@.ci/deps build demo test
-	@.ci/stages lint unit build integration demo installation fuzz
+	@.ci/stages lint unit build integration demo installation counts fuzz
 
 build: ## Build the three programs for release, into .build/release
 	$(SWIFT) build $(RELEASE)
@@ -60,7 +60,10 @@ fuzz: ## Fuzz every parser that strangers reach, FUZZ_SECONDS each; then see it 
 	@$(FUZZ) --seconds $(FUZZ_SECONDS)
 	@$(FUZZ) --seconds $(FUZZ_SECONDS) --planted
 
-bench: ## Measure sluice beside its peers; ARGS goes to it: --only, --rounds, --quick, --json (HAPROXY= names another)
+counts: build ## Count what traffic costs: system calls, instructions, wake-ups, bytes; more than is allowed fails
+	Tests/Benchmarks/run --quick $(ARGS)
+
+bench: ## Measure sluice beside its peers; ARGS goes to it: --only, --rounds, --json (HAPROXY= names another)
 	@.ci/deps build demo test bench
 	@test -x $(BUILT)/sluice || $(MAKE) --no-print-directory build
 	@Tests/Benchmarks/run $(ARGS)
