@@ -23,7 +23,7 @@ FUZZ = ls Tests/Fuzz/*/main.swift | cut -d / -f 3 | xargs -P "$$(nproc)" -I % Te
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help run test build unit integration demo installation lint fuzz counts bench deps install uninstall clean
+.PHONY: help run test build next unit integration demo installation lint fuzz counts bench deps install uninstall clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,16 +35,20 @@ run: ## See it work: two TLS servers, sluice in front of them, real requests
 
 test: ## Run every test; says how long each stage took
 	@.ci/deps build demo test
-	@.ci/stages lint unit build integration demo installation counts fuzz
+	@.ci/stages lint unit build next integration demo installation counts fuzz
 
 build: ## Build the three programs for release, into .build/release
 	$(SWIFT) build $(RELEASE)
+
+# What tests upgrade to: where all lies elsewhere in the ledger, and records say more. The data plane alone.
+next: ## Build the daemon of the release to come, for tests of upgrades, into .build/next
+	$(SWIFT) build --product sluice --scratch-path .build/next --static-swift-stdlib -Xswiftc -DNEXT_LAYOUT $(CHECKS)
 
 # One at a time: some hammer the processors for a second, and others, beside them, would miss deadlines.
 unit: ## Run the unit and property tests (a debug build)
 	$(SWIFT) test --disable-xctest --no-parallel $(CHECKS)
 
-integration: build ## Run the built programs among real clients and servers; ARGS goes to pytest
+integration: build next ## Run the built programs among real clients and servers; ARGS goes to pytest
 	Tests/Integration/run $(ARGS)
 
 demo: build ## Check that `make run` shows what it promises

@@ -11,6 +11,14 @@ public import Synchronization
     unsafe self.pointer = unsafe pointer
   }
 
+  /// The cell at an address, which has to be mapped for the life of the process.
+  init(at address: UInt) {
+    guard let pointer = unsafe UnsafeMutablePointer<Atomic<UInt64>>(bitPattern: address) else {
+      preconditionFailure("the ledger is not mapped")
+    }
+    unsafe self.init(pointer)
+  }
+
   /// The number as it is now.
   @inlinable
   public var value: UInt64 {

@@ -1,8 +1,14 @@
+// Other releases find cells by their names (`LedgerDescription`): one is never renamed, nor given another
+// meaning. `NEXT_LAYOUT` is the release to come, which tests of upgrades are made with.
+
 /// What one worker counts for one slot. Each worker has a cell of its own for each, which only
 /// grows and which only it writes; whoever wants the total adds them up.
 ///
 /// Names in quotes are columns of `show stat`. Not every kind has a meaning for every slot.
 @frozen public enum Counter: Int, CaseIterable, Sendable {
+  #if NEXT_LAYOUT
+    case unused
+  #endif
   /// Connections accepted, refused ones included: "conn_tot".
   case connections
   /// Sessions begun; for a server, attempts to connect: "stot".
@@ -65,6 +71,9 @@
 
 /// What all workers share for one slot, and the controller writes.
 @frozen public enum Gauge: Int, CaseIterable, Sendable {
+  #if NEXT_LAYOUT
+    case unused
+  #endif
   /// Sessions now: "scur".
   case current
   /// Sessions that wait for a free place: "qcur".
@@ -154,6 +163,9 @@
 
 /// What one worker says of itself.
 @frozen public enum LaneCell: Int, CaseIterable, Sendable {
+  #if NEXT_LAYOUT
+    case unused
+  #endif
   /// A ``LaneState``.
   case state
   case pid

@@ -59,7 +59,7 @@ public struct SlotDirectory: Sendable {
   /// Reads what the ledger has.
   public init(_ ledger: SharedLedger) {
     used = min(
-      Int(clamping: ledger.cell(at: Layout.header + 32).value), SharedLedger.slotCapacity)
+      Int(clamping: ledger.cell(at: Layout.slotsUsed).value), SharedLedger.slotCapacity)
     slots.reserveCapacity(used)
     for slot in 0..<used {
       let entry = Layout.directoryEntry(slot: slot)
@@ -82,7 +82,7 @@ public struct SlotDirectory: Sendable {
     let entry = Layout.directoryEntry(slot: used)
     ledger.cell(at: entry).store(fingerprint.0)
     ledger.cell(at: entry + 8).store(fingerprint.1)
-    ledger.cell(at: Layout.header + 32).store(UInt64(used + 1))
+    ledger.cell(at: Layout.slotsUsed).store(UInt64(used + 1))
     slots[Fingerprint(first: fingerprint.0, second: fingerprint.1)] = used
     used += 1
     return used - 1

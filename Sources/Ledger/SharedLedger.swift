@@ -1,5 +1,3 @@
-import Synchronization
-
 /// What the processes of sluice share: counters, gauges and states, in memory that outlives each of
 /// them and every reload.
 ///
@@ -25,11 +23,7 @@ import Synchronization
 
   func cell(at offset: Int) -> Cell {
     precondition(offset >= 0 && offset < Layout.size)
-    let address = address + UInt(offset)
-    guard let pointer = unsafe UnsafeMutablePointer<Atomic<UInt64>>(bitPattern: address) else {
-      preconditionFailure("the ledger is not mapped")
-    }
-    return unsafe Cell(pointer)
+    return Cell(at: address + UInt(offset))
   }
 
   /// One slot as one worker sees it.
@@ -67,11 +61,11 @@ import Synchronization
 
   /// Lanes above this were never touched.
   public var lanesEverUsed: Int {
-    min(Int(clamping: cell(at: Layout.header + 24).value), Self.laneCapacity)
+    min(Int(clamping: cell(at: Layout.lanesUsed).value), Self.laneCapacity)
   }
 
   /// How many workers the master has ended since they hung.
-  public var hungWorkers: Cell { cell(at: Layout.header + 40) }
+  public var hungWorkers: Cell { cell(at: Layout.hungWorkers) }
 
   /// Takes a free lane for a worker to be, or none when all are taken. Only the master calls it.
   public func takeLane(generation: UInt64, workerSlot: Int, now: UInt64) -> Int? {
@@ -85,7 +79,7 @@ import Synchronization
       lane[.isAsleep].store(0)
       intent(of: index).end()
       lane[.state].store(LaneState.starting.rawValue)
-      cell(at: Layout.header + 24).raise(to: UInt64(index + 1))
+      cell(at: Layout.lanesUsed).raise(to: UInt64(index + 1))
       return index
     }
     return nil
@@ -95,10 +89,28 @@ import Synchronization
 /// Where things are, in bytes from the beginning.
 enum Layout {
   static let magic: UInt64 = 0x736c_7569_6365_6c67
-  static let version: UInt64 = 1
 
+  #if NEXT_LAYOUT
+    /// The release to come, for tests of upgrades: everything lies elsewhere.
+    static let version: UInt64 = 2
+    static let headerSize = 8192
+  #else
+    static let version: UInt64 = 1
+    static let headerSize = 4096
+  #endif
+
+  // The header begins in the same way in every release: magic, version, size, and these.
   static let header = 0
-  static let headerSize = 4096
+  static let lanesUsed = header + 24
+  static let slotsUsed = header + 32
+  static let hungWorkers = header + 40
+  static let descriptionLength = header + 48
+  /// See ``LedgerDescription``.
+  static let description = header + 512
+  /// What another release may have made of the header; and so the least that a ledger has of bytes.
+  static let longestDescription = 65_536
+  static let smallest = longestDescription
+
   static let lanes = headerSize
   static let laneSize = LaneCell.stride * 8
   static let directory = lanes + SharedLedger.laneCapacity * laneSize

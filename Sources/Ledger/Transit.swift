@@ -1,3 +1,5 @@
+public import Linux
+
 /// A batch of connections on its way from one worker to another: who owns it.
 ///
 /// Descriptors that are sent to another process are copied, so both could go on with a connection,
@@ -91,6 +93,35 @@
   }
 }
 
+/// The memory that settles whose a batch is where giver and taker have ledgers of different layouts:
+/// the one cell, alone, in the same place in every release.
+///
+/// Places do not go along then. The taker takes one in its own ledger as soon as a batch is its own,
+/// and the giver gives one back in its: in between both count, so that a limit may be obeyed too early
+/// and never too late. Each settles its own dead.
+public struct TransitPage: ~Copyable, Sendable {
+  private let memory: SharedMemory
+
+  private static let size = 4096
+
+  /// Makes one on which nothing is on its way.
+  public init() throws(Errno) {
+    memory = try SharedMemory(name: "sluice-transit", size: Self.size)
+  }
+
+  /// Maps one that another process made.
+  public init(adopting descriptor: consuming Descriptor) throws(Errno) {
+    let memory = try SharedMemory(adopting: descriptor)
+    guard memory.size == Self.size else { throw .invalidArgument }
+    self.memory = memory
+  }
+
+  /// Stays valid for the life of the process.
+  public var transit: Transit { Transit(cell: Cell(at: memory.address)) }
+
+  public var descriptor: Descriptor { _read { yield memory.descriptor } }
+}
+
 extension SharedLedger {
   /// The batch that a lane's worker is giving away.
   public func transit(of lane: Int) -> Transit {
@@ -121,6 +152,22 @@ extension Slot {
 
   public func receiveTurn(from giver: CounterBlock) {
     move(giver[.queuedInTransit], own[.queuedShare])
+  }
+
+  // MARK: Between ledgers
+
+  /// Gives back one of this worker's places in transit: the taker, who counts in another ledger, has
+  /// taken one there.
+  public func leaveTransit() { giveBack(own[.currentInTransit], shared[.current]) }
+
+  /// Likewise the place of one that waits.
+  public func endWaitInTransit() { giveBack(own[.queuedInTransit], shared[.queued]) }
+
+  private func giveBack(_ share: Cell, _ gauge: Cell) {
+    intent.begin(index)
+    share.subtract(1)
+    gauge.fetchSubtract(1)
+    intent.end()
   }
 
   private func move(_ source: Cell, _ sink: Cell) {

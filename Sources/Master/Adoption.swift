@@ -1,6 +1,7 @@
 import Configuration
 import Ledger
 import Linux
+import Wire
 
 /// Going on where a master that died without being told to left off.
 ///
@@ -21,19 +22,83 @@ enum Adoption {
       log.alert("the master before has died, and not all is there that it left behind")
       return estate
     }
+    // Workers of another release cannot be gone on with: a new generation takes over from them.
+    if state.hasForeignLedger, !state.prepareForUpgrade(log) { return estate }
     let copies = DescriptorCopies(of: state)
     do throws(Successor.Failure) {
-      let supervisor = try Successor.restore(state, arguments, commandLine, log)
+      let supervisor = try restore(state, of: estate, arguments, commandLine, log)
       copies.close()
-      supervisor.store = DescriptorStore(estate, keeping: state.descriptors, log)
-      estate.closeRest(but: state.descriptors)
-      supervisor.resume(state)
       supervisor.run()
     } catch {
       log.alert(
         "the master before has died, and what it ran cannot be gone on with: \(error.message)")
       return estate.moved(to: copies.release())
     }
+  }
+
+  /// Takes over from a daemon that another master runs, or whose master has died; the files are read
+  /// by the reload that follows. Never returns: when it cannot be done, nothing has changed for those
+  /// who run.
+  static func takeOver(
+    from path: String, _ arguments: Arguments, commandLine: [String], _ log: MasterLog
+  ) -> Never {
+    do throws(Heir.Failure) {
+      try checkFiles(arguments, log)
+      let heir = try Heir(besides: path)
+      guard var state = heir.estate.state, !state.isStopping else {
+        throw Heir.Failure(message: "the daemon at \(path) is stopping")
+      }
+      state.prepareForAdoption()
+      guard state.isWhole, !state.hasForeignLedger || state.prepareForUpgrade(log) else {
+        throw Heir.Failure(message: "what the daemon at \(path) left cannot be gone on with")
+      }
+      let estate = heir.estate
+      let supervisor = try inherit(state, estate, arguments, commandLine, log)
+      let keeper = heir.take()
+      supervisor.store = DescriptorStore(
+        estate, keeping: supervisor.state.descriptors, keeper: keeper, log)
+      supervisor.watchKeeper()
+      supervisor.requestReload(nil)
+      supervisor.run()
+    } catch {
+      log.alert(error.message)
+      Process.exit(1)
+    }
+  }
+
+  /// Before anybody is bothered: a file that is broken is not worth it.
+  private static func checkFiles(
+    _ arguments: Arguments, _ log: MasterLog
+  ) throws(Heir.Failure) {
+    let controller = Process.executablePath.flatMap { ProgramFiles.openController(besides: $0) }
+    let loader = GenerationLoader(arguments: arguments, log: log, controller: controller)
+    guard (try? loader.loadFiles()) != nil else {
+      throw Heir.Failure(message: "the configuration is refused: nothing is taken over")
+    }
+  }
+
+  private static func inherit(
+    _ state: MasterState, _ estate: Estate, _ arguments: Arguments, _ commandLine: [String],
+    _ log: MasterLog
+  ) throws(Heir.Failure) -> Supervisor {
+    do throws(Successor.Failure) {
+      return try restore(state, of: estate, arguments, commandLine, log)
+    } catch {
+      throw Heir.Failure(message: "what runs cannot be gone on with: \(error.message)")
+    }
+  }
+
+  /// Makes a master of what is left, and closes the rest.
+  private static func restore(
+    _ state: MasterState, of estate: Estate, _ arguments: Arguments, _ commandLine: [String],
+    _ log: MasterLog
+  ) throws(Successor.Failure) -> Supervisor {
+    var taken = state
+    let supervisor = try Successor.restore(&taken, arguments, commandLine, log)
+    supervisor.store = DescriptorStore(estate, keeping: taken.descriptors, log)
+    estate.closeRest(but: taken.descriptors)
+    supervisor.resume(taken)
+    return supervisor
   }
 
   /// Whether the clean-up of the unit says that the end was ordered, when the master could not: it
@@ -61,6 +126,48 @@ extension MasterState {
     for index in controllers.indices { controllers[index].isAdopted = true }
   }
 
+  /// Whether its ledger is one that another release laid out.
+  fileprivate var hasForeignLedger: Bool {
+    guard let descriptor = try? Descriptor.duplicate(ofNumber: ledger),
+      let found = try? LedgerFound(in: descriptor)
+    else { return false }
+    switch found {
+    case .own: return false
+    case .former: return true
+    }
+  }
+
+  /// Makes this program the next generation, on the configuration that runs.
+  ///
+  /// - Returns: false when it is out of descriptors.
+  fileprivate mutating func prepareForUpgrade(_ log: MasterLog) -> Bool {
+    do throws(Errno) {
+      var files = DescriptorTable()
+      files.append(try File.open("/proc/self/exe"))
+      files.append(try .duplicate(ofNumber: current.snapshot))
+      var controller: Int32?
+      if let program = ProgramFiles.openController(besides: path) {
+        controller = program.numberForSuccessor
+        files.append(program)
+      }
+      lastGeneration += 1
+      previous = current
+      current = Release(
+        generation: lastGeneration, daemon: files[0].numberForSuccessor,
+        controller: controller,
+        snapshot: files[1].numberForSuccessor)
+      purpose = .takeOver
+      files.release()
+      log.warning(
+        "the master before has died, and was of another release: a new generation takes over, on the "
+          + "configuration that runs")
+      return true
+    } catch {
+      log.alert("the master before has died, and this program cannot take over: \(error)")
+      return false
+    }
+  }
+
   /// The descriptors of an estate that a start from the files has use for: listeners, for the
   /// connections that wait in them, and whom to tell that they are replaced.
   var reusableDescriptors: [Int32] {
@@ -81,6 +188,12 @@ extension Supervisor {
     adoptChildren(foreign)
   }
 
+  /// This generation serves: who ran before, and of whom nothing is known but where to tell it, may go.
+  func dismissUnknownProcesses() {
+    guard let unknown = unknown.take() else { return }
+    unknown.dismiss()
+  }
+
   /// All that ran is taken over.
   func finishAdoption() {
     phase = .running
@@ -92,9 +205,13 @@ extension Supervisor {
     fillEmptySlots()
     handOverRest()
     if let path = generation.configuration.global.pidFile { PidFile(path: path).write(log) }
-    log.warning(
-      "the master before has died: going on with its \(servingWorkers.count) workers, on the "
-        + "configuration that they run; a reload reads the files")
+    let workers =
+      "going on with its \(servingWorkers.count) workers, on the configuration that they run"
+    if arguments.predecessor == nil {
+      log.warning("the master before has died: \(workers); a reload reads the files")
+    } else {
+      log.notice("taking over: \(workers); then the files are read")
+    }
     notifier.ready("Ready. Generation \(release.generation) outlived its master.")
   }
 
@@ -125,6 +242,34 @@ extension Supervisor {
       }
       ledger.settle(lane: index, slots: slotCount)
     }
+  }
+}
+
+/// Workers and controllers whose sockets a master has left behind without a state that says who they
+/// are: it cannot be read.
+struct UnknownProcesses: ~Copyable {
+  private var workers = DescriptorTable()
+  private var controllers = DescriptorTable()
+
+  init(_ estate: Estate) {
+    for number in estate.numbers(of: .worker) {
+      if let socket = Descriptor.inherited(number) { workers.append(socket) }
+    }
+    for number in estate.numbers(of: .controller) {
+      if let socket = Descriptor.inherited(number) { controllers.append(socket) }
+    }
+  }
+
+  /// Tells workers to finish what they carry, and controllers to end. Of a worker's two sockets one is
+  /// for a controller: what is said there by nobody but a master is passed over.
+  consuming func dismiss() {
+    Self.tell(workers, .drain)
+    Self.tell(controllers, .stop)
+  }
+
+  private static func tell(_ sockets: borrowing DescriptorTable, _ message: Message) {
+    guard let packet = try? message.encoded() else { return }
+    for index in 0..<sockets.count { _ = try? sockets[index].sendPacket(packet.span) }
   }
 }
 

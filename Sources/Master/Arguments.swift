@@ -38,7 +38,8 @@ public struct Arguments: Equatable, Sendable {
   /// `-sf`: processes to stop gracefully once this one is ready; `-st`: to stop at once.
   public var processesToFinish: [Int32] = []
   public var processesToTerminate: [Int32] = []
-  /// `-x`: a predecessor's socket.
+  /// `-x`, `--takeover`: a socket for operators of a daemon that runs, or whose master has died, to
+  /// take over from.
   public var predecessor: String?
   /// `-dW`
   public var warningsAreErrors = false
@@ -76,7 +77,7 @@ public struct Arguments: Equatable, Sendable {
     case "-C": directory = try rest.value(of: flag)
     case "-p": pidFile = try rest.value(of: flag)
     case "-S": controlSocket = try rest.value(of: flag)
-    case "-x": predecessor = try rest.value(of: flag)
+    case "-x", "--takeover": predecessor = try rest.value(of: flag)
     case "-n": maxConnections = try rest.number(of: flag)
     case "-N": frontendConnections = try rest.number(of: flag)
     case "-m": _ = try rest.number(of: flag)
@@ -127,6 +128,7 @@ public struct Arguments: Equatable, Sendable {
   private static let meaningful = [
     "-f", "-C", "-p", "-S", "-x", "-n", "-N", "-m", "-L", "-sf", "-st", "-c", "-cc", "-v", "-vv",
     "-vq", "-vqb", "-h", "-D", "-db", "-Ws", "-d", "-q", "-V", "-dW", "-dS", "-dR", "-dM",
+    "--takeover",
   ]
 
   private static func unknown(_ word: String) -> Failure {

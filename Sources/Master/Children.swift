@@ -1,3 +1,4 @@
+import Ledger
 import Linux
 import Wire
 
@@ -65,8 +66,10 @@ final class WorkerChild: Child {
   var isHandingOver = false
   /// The end that each controller gets a copy of.
   let controllerEnd: Descriptor
-  /// Counts in another ledger, of a layout that this release does not have: its lane is none of ours.
+  /// Counts in a ledger that cannot be read: its lane is none of ours.
   var isForeign = false
+  /// The ledger that it counts in, where that is of another layout; its lane is copied from there.
+  var formerLedger: FormerLedger?
 
   init(
     pid: Int32, lane: Int, generation: UInt64, slot: Int, started: Int64,
@@ -138,7 +141,8 @@ extension WorkerChild {
     MasterState.Worker(
       pid: pid, lane: lane, generation: generation, slot: slot, started: started,
       isReady: isReady, isDraining: isDraining, endBy: endBy, socket: socket.numberForSuccessor,
-      controllerEnd: controllerEnd.numberForSuccessor, isAdopted: isAdopted, isForeign: isForeign)
+      controllerEnd: controllerEnd.numberForSuccessor, isAdopted: isAdopted, isForeign: isForeign,
+      ledger: formerLedger?.descriptor.numberForSuccessor)
   }
 }
 

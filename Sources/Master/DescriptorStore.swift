@@ -1,6 +1,6 @@
 import Linux
 
-/// What the service manager keeps of the master, should it die: listeners, the ledger, sockets to
+/// What is kept of the master, should it die, by the service manager or else by a ``KeeperProcess``: listeners, the ledger, sockets to
 /// workers and controller, the configuration that runs, and the state that says what is what.
 ///
 /// Each descriptor has a name of its own there, `sluice.KIND.KEY`: the order in which they come back
@@ -32,6 +32,8 @@ final class DescriptorStore {
   }
 
   private let notifier: SystemdNotifier
+  /// Nil where it is the service manager that keeps.
+  let keeper: Keeper?
   private let log: MasterLog
   /// Most descriptors that the service manager keeps for this unit.
   private let limit: Int
@@ -48,10 +50,13 @@ final class DescriptorStore {
 
   /// Begins with what a master before left in it, of which `numbers` are still open.
   ///
-  /// - Returns: nil when no service manager keeps anything for us.
-  init?(_ estate: Estate, keeping numbers: [Int32], _ log: MasterLog) {
-    guard let limit = Self.limitOfServiceManager else { return nil }
+  /// - Returns: nil when nobody keeps anything for us.
+  init?(
+    _ estate: Estate, keeping numbers: [Int32], keeper: Keeper? = nil, _ log: MasterLog
+  ) {
+    guard let limit = keeper == nil ? Self.limitOfServiceManager : .max else { return nil }
     self.limit = limit
+    self.keeper = keeper
     self.log = log
     notifier = SystemdNotifier()
     nextKey = estate.nextKey
@@ -72,7 +77,9 @@ final class DescriptorStore {
   fileprivate init(
     _ state: MasterState.Store, _ files: consuming DescriptorTable, _ log: MasterLog
   ) {
-    limit = Self.limitOfServiceManager ?? 0
+    let keeper = state.keeper.flatMap { Keeper(inherited: $0) }
+    limit = keeper == nil ? Self.limitOfServiceManager ?? 0 : .max
+    self.keeper = keeper
     self.log = log
     notifier = SystemdNotifier()
     nextKey = state.nextKey
@@ -123,16 +130,29 @@ final class DescriptorStore {
     }
     state.renumber { _, number in keys[number] ?? -1 }
     write(state)
-    for name in formerFiles { notifier.forget(name) }
+    for name in formerFiles { forget(name) }
     formerFiles = []
     let stale = entries.filter { entry in !current.contains { $0.key == entry.key } }
-    for entry in stale { notifier.forget(entry.name) }
+    for entry in stale { forget(entry.name) }
     entries = current
   }
 
   /// Waits until the service manager has let go of what it was told to: a socket that it holds still
   /// takes connections in.
-  func settle() { notifier.waitUntilHeard() }
+  func settle() {
+    if let keeper { keeper.waitUntilHeard() } else { notifier.waitUntilHeard() }
+  }
+
+  private func store(_ number: Int32, name: String) {
+    if let keeper { keeper.store(number, name: name) } else { notifier.store(number, name: name) }
+  }
+
+  private func forget(_ name: String) {
+    if let keeper { keeper.forget(name) } else { notifier.forget(name) }
+  }
+
+  /// Whether the service manager keeps descriptors of this unit.
+  static var isOfServiceManager: Bool { limitOfServiceManager != nil }
 
   private var fileNumbers: [(kind: MasterState.DescriptorKind, number: Int32)] {
     (0..<files.count).map { (.state, files[$0].numberForSuccessor) }
@@ -147,7 +167,7 @@ final class DescriptorStore {
     let entry = Entry(
       key: nextKey, kind: kind, number: number, file: Descriptor.status(ofNumber: number))
     nextKey += 1
-    notifier.store(number, name: entry.name)
+    store(number, name: entry.name)
     return entry
   }
 
@@ -197,6 +217,7 @@ extension DescriptorStore {
   var state: MasterState.Store {
     MasterState.Store(
       nextKey: nextKey, sequence: sequence, files: fileNumbers.map(\.number),
+      keeper: keeper?.socket.numberForSuccessor,
       entries: entries.map {
         MasterState.StoredDescriptor(key: $0.key, kind: $0.kind, number: $0.number)
       })

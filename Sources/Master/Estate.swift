@@ -73,6 +73,17 @@ struct Estate {
     return estate
   }
 
+  /// What a start from the files has use for: listeners, for the connections that wait in them, and
+  /// whom to tell that they are replaced.
+  var reusableDescriptors: [Int32] {
+    state?.reusableDescriptors ?? numbers(of: .listener) + numbers(of: .worker)
+      + numbers(of: .controller)
+  }
+
+  func numbers(of kind: MasterState.DescriptorKind) -> [Int32] {
+    descriptors.filter { $0.kind == kind && $0.number > 2 }.map(\.number)
+  }
+
   var nextKey: Int32 { (descriptors.map(\.key).max() ?? 0) + 1 }
 
   /// Closes what nobody has taken over: all that `taken` does not name.

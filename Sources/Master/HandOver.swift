@@ -27,31 +27,57 @@ extension Supervisor {
 
   private func handOver(_ giver: WorkerChild) {
     let takers = takers(for: giver)
-    // Whose connection it is, a cell of the ledger settles: both have to have the same one.
+    // What slots mean there is not known here.
     guard !takers.isEmpty, !giver.isForeign else { return }
     do throws(Errno) {
+      let isAcross = giver.formerLedger != nil
       var lanes: [UInt32] = []
-      var ends = DescriptorTable()
-      for taker in takers {
-        let pair = try Descriptor.packetPair()
-        let isTold = taker.tell(
-          .takeOver(lane: UInt32(giver.lane)), rights: [pair.second.numberForSuccessor])
-        pair.second.close()
-        guard isTold else { continue }
+      var rights = DescriptorTable()
+      for taker in takers
+      where try introduce(giver, to: taker, isAcross: isAcross, keeping: &rights) {
         lanes.append(UInt32(taker.lane))
-        ends.append(pair.first)
       }
-      let rights = (0..<ends.count).map { ends[$0].numberForSuccessor }
-      giver.isHandingOver = giver.tell(
-        .handOver(lanes: lanes, listenersElsewhere: listenersPolled), rights: rights)
+      let numbers = (0..<rights.count).map { rights[$0].numberForSuccessor }
+      let format = HandOverPacket.format
+      let order: Message =
+        isAcross
+        ? .handOverAcross(lanes: lanes, listenersElsewhere: listenersPolled, format: format)
+        : .handOver(lanes: lanes, listenersElsewhere: listenersPolled, format: format)
+      giver.isHandingOver = giver.tell(order, rights: numbers)
       // They have been copied by now, and not before.
-      _ = consume ends
+      _ = consume rights
     } catch {
       log.warning("connections cannot be handed over: \(error)")
     }
   }
 
-  /// Most workers that one worker gives to: descriptors beside one message are limited.
+  /// Makes a pair between two workers, and where they count in different ledgers, the memory that
+  /// settles whose a batch is; sends the taker its part, and appends the giver's.
+  ///
+  /// - Returns: whether the taker has been told.
+  private func introduce(
+    _ giver: WorkerChild, to taker: WorkerChild, isAcross: Bool,
+    keeping rights: inout DescriptorTable
+  ) throws(Errno) -> Bool {
+    let pair = try Descriptor.packetPair()
+    var numbers = [pair.second.numberForSuccessor]
+    guard isAcross else {
+      let isTold = taker.tell(.takeOver(lane: UInt32(giver.lane)), rights: numbers)
+      if isTold { rights.append(pair.first) }
+      return isTold
+    }
+    let page = try TransitPage()
+    numbers.append(page.descriptor.numberForSuccessor)
+    let isTold = taker.tell(.takeOverAcross(lane: UInt32(giver.lane)), rights: numbers)
+    if isTold {
+      rights.append(pair.first)
+      rights.append(try page.descriptor.duplicate())
+    }
+    return isTold
+  }
+
+  /// Most workers that one worker gives to: descriptors beside one message are limited, and each
+  /// brings two at most.
   private static let mostTakers = 32
 
   private func takers(for giver: WorkerChild) -> [WorkerChild] {

@@ -62,6 +62,7 @@ extension Supervisor {
   func lookForHungWorkers(_ now: Int64) {
     settleRest()
     hangWatch.begin(now)
+    mirrorFormerLedgers(now)
     let watched = workers.filter { $0.isReady && !$0.isForeign }
     for worker in watched {
       let laps = ledger.lane(worker.lane)[.laps].value

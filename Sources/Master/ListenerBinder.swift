@@ -150,7 +150,11 @@ struct ListenerBinder: ~Copyable {
     switch error {
     case .addressInUse:
       let owner = address.endpoint.flatMap { SocketOwner.find(at: $0) } ?? "another process"
-      return ListenFailure(message: "cannot listen at \(address): it is in use by \(owner)")
+      let hint =
+        owner.hasPrefix("sluice")
+        ? "; '-x SOCKET' takes over from a daemon, whether its master lives or not, whose "
+          + "'stats socket SOCKET' says 'expose-fd listeners'" : ""
+      return ListenFailure(message: "cannot listen at \(address): it is in use by \(owner)\(hint)")
     case .permissionDenied, .notPermitted:
       let needs = address.endpoint.map { $0.port < 1024 } ?? false
       let hint = needs ? "; ports below 1024 need root or CAP_NET_BIND_SERVICE" : ""

@@ -143,12 +143,39 @@ private struct LeftListeners {
   private let wanted: [ListenerSpecification]
 
   init(_ estate: Estate, wanted: [ListenerSpecification]) {
-    let held = (estate.state?.binds ?? []).map { HeldListener($0) }
+    self.wanted = wanted
+    guard let state = estate.state else {
+      found = Self.listeners(estate, wanted)
+      return
+    }
+    let held = state.binds.map { HeldListener($0) }
       .filter { !$0.sockets.isEmpty && $0.isReachable }
     let match = ListenerMatch(
       wanted: wanted.map(\.key), held: held.map(\.specification.key))
     found = match.held.map { $0.map { held[$0] } }
-    self.wanted = wanted
+  }
+
+  /// Without a state that says what they are, sockets are told apart by their addresses: all of one
+  /// address are for the line that wants it.
+  private static func listeners(
+    _ estate: Estate, _ wanted: [ListenerSpecification]
+  ) -> [HeldListener?] {
+    var sockets = DescriptorTable()
+    for number in estate.numbers(of: .listener) {
+      if let socket = Descriptor.inherited(number), socket.isListening() { sockets.append(socket) }
+    }
+    return wanted.map { specification in
+      guard specification.key.interface == nil, let endpoint = specification.endpoint else {
+        return nil
+      }
+      var own = DescriptorTable()
+      for index in (0..<sockets.count).reversed()
+      where sockets[index].isListening(at: .internet(endpoint)) {
+        own.append(sockets.remove(at: index))
+      }
+      return own.isEmpty
+        ? nil : HeldListener(specification, sockets: own, spreads: own.count > 1)
+    }
   }
 
   /// What has to be made.
@@ -166,6 +193,12 @@ private struct LeftListeners {
       if let slots { ListenerBinder.addSiblings(to: listener, upTo: slots, log) }
       return listener
     }
+  }
+}
+
+extension Descriptor {
+  fileprivate func isListening(at wanted: SocketAddress) -> Bool {
+    localAddress().map { InheritedSockets.satisfies($0, wanted: wanted) } ?? false
   }
 }
 

@@ -53,8 +53,10 @@ struct MasterState: Equatable, Sendable {
     var controllerEnd: Int32
     /// Started by a master that has died since: no child of this one.
     var isAdopted = false
-    /// Counts in another ledger, of a layout that this release does not have.
+    /// Counts in a ledger that cannot be read: its lane is none of ours.
     var isForeign = false
+    /// The ledger that it counts in, where that is another than the state's, of another layout.
+    var ledger: Int32?
   }
 
   struct Controller: Equatable, Sendable {
@@ -81,6 +83,8 @@ struct MasterState: Equatable, Sendable {
     var sequence: UInt64
     /// Where the state is written to.
     var files: [Int32]
+    /// To the ``KeeperProcess``; nil where it is the service manager that keeps.
+    var keeper: Int32?
     var entries: [StoredDescriptor]
   }
 
@@ -101,8 +105,10 @@ struct MasterState: Equatable, Sendable {
   var arguments: [String] = []
   /// Where the daemon lies, for the next reload to look there.
   var path = ""
-  /// `SharedLedger`'s memory, and the layout that it has.
+  /// `SharedLedger`'s memory.
   var ledger: Int32 = -1
+  /// The one that ``previous`` counts in, where that is another.
+  var previousLedger: Int32?
   var doorbells: [Int32] = []
   var binds: [Listener] = []
   /// The default control socket; nil where it could not be made.
@@ -132,6 +138,19 @@ struct MasterState: Equatable, Sendable {
     state.current = previous
     state.previous = nil
     state.text = text
+    state.returnToPreviousLedger()
     return state
+  }
+
+  /// Makes the ledger of the generation before that of the state: workers of the one that did not come
+  /// up are now those who count in another.
+  private mutating func returnToPreviousLedger() {
+    guard let previousLedger else { return }
+    for index in workers.indices where !workers[index].isForeign {
+      let own = workers[index].ledger ?? ledger
+      workers[index].ledger = own == previousLedger ? nil : own
+    }
+    ledger = previousLedger
+    self.previousLedger = nil
   }
 }

@@ -167,6 +167,7 @@ extension Supervisor {
   /// Gives back what a worker that has ended held in the ledger.
   func settle(_ worker: WorkerChild) {
     guard !worker.isForeign else { return }
+    releaseInFormerLedgers(worker)
     if !ledger.settle(lane: worker.lane, slots: slotCount) { unsettledLane = worker.lane }
   }
 

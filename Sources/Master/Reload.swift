@@ -135,6 +135,7 @@ extension Supervisor {
     state.arguments = commandLine
     state.path = path
     state.ledger = ledgerFile.descriptor.numberForSuccessor
+    state.previousLedger = previousLedger?.descriptor.numberForSuccessor
     state.doorbells = (0..<doorbells.count).map { doorbells[$0].numberForSuccessor }
     state.binds = listeners.heldForBinds.map(\.state)
     state.control = listeners.control?.state
@@ -164,6 +165,7 @@ extension Supervisor {
     phase = .running
     listeners.commit()
     if previous == nil { finishStart() } else { finishReload() }
+    keepWhereAsked()
     beginReloadThatIsWanted()
   }
 
@@ -176,6 +178,7 @@ extension Supervisor {
     }
     handOverConnections()
     previous = nil
+    previousLedger = nil
     reloads += 1
     log.notice("generation \(release.generation) serves")
     // Before they are told the outcome: whoever connects after that is to meet the new controller.

@@ -9,8 +9,11 @@ enum Startup {
     // Before anything is opened: `fd@N` names what was open when the program began.
     var inherited = InheritedSockets.fromEnvironment()
     let log = MasterLog(isQuiet: arguments.isQuiet)
+    if let path = arguments.predecessor {
+      Adoption.takeOver(from: path, arguments, commandLine: commandLine, log)
+    }
     inherited.estate = Adoption.run(arguments, commandLine: commandLine, inherited.estate, log)
-    inherited.estate.closeRest(but: inherited.estate.state?.reusableDescriptors ?? [])
+    inherited.estate.closeRest(but: inherited.estate.reusableDescriptors)
     do throws(StartFailure) {
       let supervisor = try prepare(arguments, commandLine, inherited, log)
       supervisor.bringUp()
@@ -39,8 +42,12 @@ enum Startup {
       number: (estate.state?.lastGeneration ?? 0) + 1)
     supervisor.background = background
     supervisor.store = DescriptorStore(
-      estate, keeping: estate.state?.reusableDescriptors ?? [], log)
-    if let state = estate.state { supervisor.adoptForeigners(state) }
+      estate, keeping: estate.reusableDescriptors, log)
+    if let state = estate.state {
+      supervisor.adoptForeigners(state)
+    } else {
+      supervisor.unknown = UnknownProcesses(estate)
+    }
     return supervisor
   }
 
@@ -54,9 +61,6 @@ enum Startup {
   }
 
   private static func tellWithoutEffect(_ arguments: Arguments, _ log: MasterLog) {
-    if arguments.predecessor != nil {
-      log.notice("-x: sockets are not fetched from another process; addresses are shared instead")
-    }
     if arguments.controlSocket == nil, ControlSocket.standard == nil {
       log.warning("no control socket: XDG_RUNTIME_DIR is not set; '-S' names a place")
     }
@@ -74,9 +78,10 @@ enum Startup {
     _ plan: ListenerPlan, _ control: ControlSocket?, _ arguments: Arguments,
     _ inherited: consuming InheritedSockets, _ log: MasterLog
   ) throws(StartFailure) -> ListenerSet {
+    // Who listens there now, beside an estate, is whom that was left by.
+    let isAlone = !arguments.takesOver && inherited.estate.descriptors.isEmpty
     do throws(ListenFailure) {
-      return try ListenerSet(
-        binding: plan, control: control, probes: !arguments.takesOver, inherited, log)
+      return try ListenerSet(binding: plan, control: control, probes: isAlone, inherited, log)
     } catch {
       throw StartFailure(message: error.message)
     }
@@ -141,7 +146,7 @@ private struct StartFailure: Error {
 extension Arguments {
   /// Whether another process still listens where this one shall.
   fileprivate var takesOver: Bool {
-    !processesToFinish.isEmpty || !processesToTerminate.isEmpty || predecessor != nil
+    !processesToFinish.isEmpty || !processesToTerminate.isEmpty
   }
 }
 
@@ -159,6 +164,7 @@ extension Supervisor {
     notifier.ready("Ready.")
     letStarterGo()
     dismissOtherGenerations()
+    dismissUnknownProcesses()
     send(.user1, to: arguments.processesToFinish)
     send(.terminate, to: arguments.processesToTerminate)
   }

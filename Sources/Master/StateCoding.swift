@@ -29,6 +29,10 @@ extension MasterState {
     static let control: UInt16 = 20
     static let isStopping: UInt16 = 21
     static let store: UInt16 = 22
+    static let previousLedger: UInt16 = 23
+    #if NEXT_LAYOUT
+      static let novelty: UInt16 = 999
+    #endif
   }
 
   var encoded: [UInt8] {
@@ -41,6 +45,11 @@ extension MasterState {
     for argument in arguments { writer.write(Tag.argument, argument) }
     writer.write(Tag.path, path)
     writer.write(Tag.ledger, Int(ledger))
+    writer.write(Tag.previousLedger, previousLedger.map { Int($0) })
+    #if NEXT_LAYOUT
+      // What a release to come may add, and this one has to pass over.
+      writer.write(Tag.novelty, "something new")
+    #endif
     for doorbell in doorbells { writer.write(Tag.doorbell, Int(doorbell)) }
     for listener in binds { writer.write(Tag.bind, record: listener.write) }
     if let control { writer.write(Tag.control, record: control.write) }
@@ -77,6 +86,7 @@ extension MasterState {
     arguments = reader.texts(Tag.argument)
     path = reader.text(Tag.path) ?? ""
     ledger = try reader.required(Tag.ledger, as: Int32.self)
+    previousLedger = try reader.number(Tag.previousLedger).map { Int32(truncatingIfNeeded: $0) }
     doorbells = try reader.numbers(Tag.doorbell).map { Int32(truncatingIfNeeded: $0) }
     binds = try reader.records(Tag.bind, Listener.init)
     control = try reader.records(Tag.control, Listener.init).first
@@ -150,6 +160,7 @@ extension MasterState.Worker {
     writer.write(10, Int(endBy))
     writer.write(11, isAdopted)
     writer.write(12, isForeign)
+    writer.write(13, ledger.map { Int($0) })
   }
 
   fileprivate init(_ reader: RecordReader) throws(RecordError) {
@@ -160,7 +171,8 @@ extension MasterState.Worker {
       isDraining: try reader.flag(7),
       endBy: Int64(try reader.number(10) ?? .max), socket: try reader.required(8, as: Int32.self),
       controllerEnd: try reader.required(9, as: Int32.self),
-      isAdopted: try reader.flag(11), isForeign: try reader.flag(12))
+      isAdopted: try reader.flag(11), isForeign: try reader.flag(12),
+      ledger: try reader.number(13).map { Int32(truncatingIfNeeded: $0) })
   }
 }
 
@@ -192,6 +204,7 @@ extension MasterState.Store {
     writer.write(2, sequence)
     for file in files { writer.write(3, Int(file)) }
     for entry in entries { writer.write(4, record: entry.write) }
+    writer.write(5, keeper.map { Int($0) })
   }
 
   fileprivate init(_ reader: RecordReader) throws(RecordError) {
@@ -199,6 +212,7 @@ extension MasterState.Store {
       nextKey: try reader.required(1, as: Int32.self),
       sequence: UInt64(UInt(bitPattern: try reader.required(2))),
       files: try reader.numbers(3).map { Int32(truncatingIfNeeded: $0) },
+      keeper: try reader.number(5).map { Int32(truncatingIfNeeded: $0) },
       // One of a kind that only a newer release knows is left in the store, which is no harm.
       entries: try reader.records(4, MasterState.StoredDescriptor.read).compactMap(\.self))
   }

@@ -4,12 +4,14 @@ import Linux
 extension MasterState {
   /// What a descriptor is for: a part of its name in the service manager's store.
   enum DescriptorKind: String, CaseIterable, Sendable {
-    case ledger, doorbell, listener, control, stats, worker, controller, program, snapshot, state
+    case ledger, doorbell, listener, control, stats, worker, controller, program, snapshot, state,
+      keeper
   }
 
   /// Puts another number in the place of each descriptor's.
   mutating func renumber(_ number: (DescriptorKind, Int32) -> Int32) {
     ledger = number(.ledger, ledger)
+    previousLedger = previousLedger.map { number(.ledger, $0) }
     doorbells = doorbells.map { number(.doorbell, $0) }
     for index in binds.indices { binds[index].renumber { number(.listener, $0) } }
     control?.renumber { number(.control, $0) }
@@ -17,6 +19,7 @@ extension MasterState {
     for index in workers.indices {
       workers[index].socket = number(.worker, workers[index].socket)
       workers[index].controllerEnd = number(.worker, workers[index].controllerEnd)
+      workers[index].ledger = workers[index].ledger.map { number(.ledger, $0) }
     }
     for index in controllers.indices {
       controllers[index].socket = number(.controller, controllers[index].socket)
@@ -24,14 +27,17 @@ extension MasterState {
     current.renumber(number)
     previous?.renumber(number)
     if let files = store?.files { store?.files = files.map { number(.state, $0) } }
+    if let keeper = store?.keeper { store?.keeper = number(.keeper, keeper) }
   }
 
   /// All descriptors that it names, and what each is for.
   var namedDescriptors: [(kind: DescriptorKind, number: Int32)] {
     var found: [(DescriptorKind, Int32)] = []
+    var seen: Set<Int32> = []
     var visited = self
     visited.renumber { kind, number in
-      found.append((kind, number))
+      // A ledger is named by each worker that counts in it. What is not there has no number.
+      if number < 0 || seen.insert(number).inserted { found.append((kind, number)) }
       return number
     }
     return found

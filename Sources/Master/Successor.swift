@@ -21,10 +21,12 @@ enum Successor {
     file.close()
     let copies = DescriptorCopies(of: state)
     do throws(Failure) {
-      let supervisor = try restore(state, arguments, commandLine, log)
+      var taken = state
+      let supervisor = try restore(&taken, arguments, commandLine, log)
       copies.close()
       supervisor.store = DescriptorStore(state.store, log)
-      supervisor.resume(state)
+      supervisor.watchKeeper()
+      supervisor.resume(taken)
       supervisor.run()
     } catch {
       fallBack(state.moved(to: copies.release()), commandLine, because: error.message, log)
@@ -36,26 +38,34 @@ enum Successor {
     let message: String
   }
 
+  /// Where the state's ledger is of another layout, `state` becomes one with a ledger of this one.
   static func restore(
-    _ state: MasterState, _ arguments: Arguments, _ commandLine: [String], _ log: MasterLog
+    _ state: inout MasterState, _ arguments: Arguments, _ commandLine: [String], _ log: MasterLog
   ) throws(Failure) -> Supervisor {
     guard let release = Release(state.current) else {
       throw Failure(message: "the files of the generation are not there")
     }
     let generation = try load(release, arguments, log)
     do throws(Errno) {
-      guard let ledger = Descriptor.inherited(state.ledger) else { throw .noSuchFile }
-      let ledgerFile = try LedgerFile(adopting: ledger)
-      var directory = SlotDirectory(ledgerFile.ledger)
+      let before = state.ledger
+      let ledgers = try StateLedgers(taking: &state)
+      if state.ledger != before {
+        log.notice("this release lays out counters and states otherwise: they are carried over")
+      }
+      let ledger = ledgers.ledger
+      var directory = SlotDirectory(ledger)
       guard
-        let slots = SlotMap.taking(
-          for: generation.configuration, from: &directory, in: ledgerFile.ledger)
+        let slots = SlotMap.taking(for: generation.configuration, from: &directory, in: ledger)
       else { throw .noSpace }
-      return try Supervisor(
+      let (previous, former) = (ledgers.previous, ledgers.former)
+      let supervisor = try Supervisor(
         arguments: arguments, commandLine: commandLine, path: state.path, started: state.started,
         log: log, generation: generation, release: release, slots: slots,
-        slotCount: directory.count, ledgerFile: ledgerFile,
+        slotCount: directory.count, ledgerFile: ledgers.takeFile(),
         doorbells: try doorbells(state), listeners: try listeners(generation, state, log))
+      supervisor.previousLedger = previous
+      supervisor.formerLedgers = former
+      return supervisor
     } catch {
       throw Failure(message: "\(error)")
     }
@@ -148,6 +158,7 @@ extension Supervisor {
   func adoptChildren(_ state: MasterState) {
     for known in state.workers {
       if let worker = WorkerChild(known) {
+        assignLedger(to: worker, known.ledger)
         workers.append(worker)
         watch(worker.socket, .worker(worker.pid), end: worker.handle, worker.pid)
         forceDue = min(forceDue, worker.endBy)
@@ -155,6 +166,8 @@ extension Supervisor {
         ledger.settle(lane: known.lane, slots: slotCount)
       }
     }
+    formerLedgers = [:]
+    mirrorFormerLedgers(Clock.monotonic)
     controllers = state.controllers.compactMap { ControllerChild($0) }
     for controller in controllers {
       watch(controller.socket, .controller(controller.pid), end: controller.handle, controller.pid)

@@ -48,9 +48,16 @@ final class Supervisor {
 
   /// What is kept for the case that the master dies; nil where nobody keeps anything.
   var store: DescriptorStore?
+  /// Somebody wants to take over.
+  var isAskedToYield = false
 
   // What came before and serves until this generation does.
   var previous: Release?
+  /// The ledger that it counts in, where that is of another layout.
+  var previousLedger: FormerLedger?
+  /// Ledgers of other layouts by the numbers that a state calls them, until workers have been
+  /// adopted.
+  var formerLedgers: [Int32: FormerLedger] = [:]
 
   // Children.
   var workers: [WorkerChild] = []
@@ -80,6 +87,11 @@ final class Supervisor {
   /// When old workers that do not say that they accept no more, and carry no connections, are no
   /// longer waited for; `.max` while no reload is being finished.
   var handOverDue: Int64 = .max
+  /// When lanes of workers that count in other ledgers are copied again.
+  var mirrorDue: Int64 = .max
+
+  /// Processes of a master that has died, of which nothing else is known.
+  var unknown: UnknownProcesses?
 
   /// What the old workers say of the connections that they hand over.
   var handOverTotals = HandOverTotals()
@@ -146,6 +158,7 @@ extension Supervisor {
   enum Source {
     case signals
     case trial
+    case keeper
     case worker(Int32)
     case controller(Int32)
     /// The end of a process that is no child.
@@ -159,6 +172,7 @@ extension Supervisor {
       switch self {
       case .signals: 0
       case .trial: 1
+      case .keeper: 2
       case .worker(let pid): Self.worker | UInt64(UInt32(bitPattern: pid))
       case .controller(let pid): Self.controller | UInt64(UInt32(bitPattern: pid))
       case .end(let pid): Self.end | UInt64(UInt32(bitPattern: pid))
@@ -170,6 +184,7 @@ extension Supervisor {
       switch token {
       case 0: self = .signals
       case 1: self = .trial
+      case 2: self = .keeper
       case Self.worker..<Self.controller: self = .worker(pid)
       case Self.controller..<Self.end: self = .controller(pid)
       default: self = .end(pid)
@@ -194,6 +209,7 @@ extension Supervisor {
     switch Source(token: event.token) {
     case .signals: readSignals()
     case .trial: listenToTrial()
+    case .keeper: listenToKeeper()
     case .worker(let pid): listen(toWorker: pid)
     case .controller(let pid): listen(toController: pid)
     case .end(let pid): adoptedHasEnded(pid)
@@ -208,6 +224,7 @@ extension Supervisor {
     case .stopping(let status): exitWhenAlone(status)
     }
     if let trial, trial.isOver { conclude(trial) }
+    yieldIfAsked()
   }
 
   /// A daemon that has never been ready is nothing to go on with.
@@ -228,13 +245,14 @@ extension Supervisor {
     if now >= workersDue, phase == .bringingUp {
       failToComeUp("workers were not ready in \(Patience.worker / 1_000_000_000) s")
     }
+    if now >= mirrorDue { mirrorFormerLedgers(now) }
     if now >= hangWatch.due { lookForHungWorkers(now) }
     startWhatIsDue(now)
     tellControllers()
   }
 
   private func millisecondsUntilDue(_ now: Int64) -> Int {
-    var due = min(forceDue, watchdogDue, schedule.nextDue, handOverDue, hangWatch.due)
+    var due = min(forceDue, watchdogDue, schedule.nextDue, handOverDue, mirrorDue, hangWatch.due)
     if phase == .bringingUp { due = min(due, workersDue, controllerDue) }
     if let trial { due = min(due, trial.started + Trial.patience) }
     if controllers.contains(where: { $0.isOutdated && !$0.isStopping }) {

@@ -197,12 +197,22 @@ extension Trial {
       return false
     }
     do throws(Errno) {
-      _ = try LedgerFile(adopting: ledger)
-      return true
+      guard case .former(let former) = try LedgerFound(in: ledger) else { return true }
+      return canCarryOver(former, log)
     } catch {
-      log.alert("this program lays out counters and states otherwise: it takes a restart")
+      log.alert(
+        "this program cannot read the running one's counters and states: it takes a restart")
       return false
     }
+  }
+
+  /// Counters and states begin in a new ledger then; this one is made for the test alone.
+  private static func canCarryOver(_ former: FormerLedger, _ log: MasterLog) -> Bool {
+    guard let file = try? LedgerFile(), file.ledger.carryOver(former) else {
+      log.alert("the running program has more counters than fit here: it takes a restart")
+      return false
+    }
+    return true
   }
 
   private static func write(_ report: TrialReport, to file: borrowing Descriptor) -> Bool {

@@ -44,13 +44,15 @@ enum Version {
       -n N         carry at most N connections; -N N: in a frontend that has no maxconn
       -sf PID...   once ready, let these processes finish what they carry (SIGUSR1)
       -st PID...   once ready, end these processes (SIGTERM)
+      -x SOCKET    take over from the daemon whose 'stats socket SOCKET' says 'expose-fd listeners',
+                   even if its master has died; also --takeover SOCKET
       -dW          take warnings for errors
       -dS  -dR     relay without splice(2); listen without SO_REUSEPORT
       -q  -V       say nothing; say more
       -v  -vv      version; version and features
       -vq -vqb     version number; its branch
 
-    Accepted and without effect: -W -Ws -4 -L NAME -m MB -x SOCKET -d -dI -dM -dr and other
+    Accepted and without effect: -W -Ws -4 -L NAME -m MB -d -dI -dM -dr and other
     debugging flags of HAProxy. See sluice(8).
 
     """

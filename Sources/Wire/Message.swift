@@ -27,10 +27,15 @@ public enum Message: Equatable, Sendable {
   case pollSlots([UInt32])
   /// Give all connections to the workers of these lanes: one end of a pair with each travels beside
   /// the message, in the same order. Listeners of these slots of the ledger are polled by others, so
-  /// that nobody is lost when they are let go.
-  case handOver(lanes: [UInt32], listenersElsewhere: [UInt32])
+  /// that nobody is lost when they are let go. They read packets of formats up to this one.
+  case handOver(lanes: [UInt32], listenersElsewhere: [UInt32], format: UInt8)
   /// Take over what the worker of this lane gives: the other end travels beside the message.
   case takeOver(lane: UInt32)
+  /// The same where the two count in ledgers of different layouts: behind each end of a pair travels
+  /// the memory that says whose a batch of theirs is. A kind of its own, so that a worker that does
+  /// not know it keeps what it has.
+  case handOverAcross(lanes: [UInt32], listenersElsewhere: [UInt32], format: UInt8)
+  case takeOverAcross(lane: UInt32)
 
   // Controller to master.
 

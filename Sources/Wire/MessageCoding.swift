@@ -32,6 +32,8 @@ extension Message {
     case pollSlots = 18
     case handOver = 19
     case takeOver = 20
+    case handOverAcross = 21
+    case takeOverAcross = 22
     case controllerReady = 32
     case reload = 33
     case stopGracefully = 34
@@ -79,6 +81,8 @@ extension Message {
     case .pollSlots: .pollSlots
     case .handOver: .handOver
     case .takeOver: .takeOver
+    case .handOverAcross: .handOverAcross
+    case .takeOverAcross: .takeOverAcross
     case .controllerReady: .controllerReady
     case .reload: .reload
     case .stopGracefully: .stopGracefully
@@ -115,6 +119,7 @@ private enum Tag {
   static let count: UInt8 = 11
   static let hasMore: UInt8 = 12
   static let lane: UInt8 = 13
+  static let format: UInt8 = 14
 }
 
 // MARK: - Messages
@@ -129,10 +134,12 @@ extension Message {
       fields.write(Tag.slot, slot)
     case .pollSlots(let slots):
       for slot in slots { fields.write(Tag.slot, slot) }
-    case .handOver(let lanes, let listeners):
+    case .handOver(let lanes, let listeners, let format),
+      .handOverAcross(let lanes, let listeners, let format):
       for lane in lanes { fields.write(Tag.lane, lane) }
       for slot in listeners { fields.write(Tag.slot, slot) }
-    case .takeOver(let lane):
+      if format != 1 { fields.write(Tag.format, UInt32(format)) }
+    case .takeOver(let lane), .takeOverAcross(let lane):
       fields.write(Tag.lane, lane)
     case .handedOver(let report):
       fields.write(Tag.record, record: report.write)
@@ -193,9 +200,16 @@ extension Message {
       try .pollSlots(fields.numbers(Tag.slot))
     case .handOver:
       try .handOver(
-        lanes: fields.numbers(Tag.lane), listenersElsewhere: fields.numbers(Tag.slot))
+        lanes: fields.numbers(Tag.lane), listenersElsewhere: fields.numbers(Tag.slot),
+        format: fields.number(ifSent: Tag.format) ?? 1)
     case .takeOver:
       try .takeOver(lane: fields.number(Tag.lane))
+    case .handOverAcross:
+      try .handOverAcross(
+        lanes: fields.numbers(Tag.lane), listenersElsewhere: fields.numbers(Tag.slot),
+        format: fields.number(ifSent: Tag.format) ?? 1)
+    case .takeOverAcross:
+      try .takeOverAcross(lane: fields.number(Tag.lane))
     case .handedOver:
       try .handedOver(Self.handOverReport(fields))
     case .reload:

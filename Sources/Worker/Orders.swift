@@ -18,11 +18,18 @@ extension WorkerProcess {
         masterIsGone = true
         try? epoll.remove(master)
       case .message(.drain, _): drain()
-      case .message(.handOver(let lanes, let listeners), let rights):
+      case .message(.handOver(let lanes, let listeners, let format), let rights):
         beginHandOver(
-          lanes: lanes, listenersElsewhere: listeners, ArrivedRights(rights))
+          lanes: lanes, listenersElsewhere: listeners, format: format, isAcross: false,
+          ArrivedRights(rights))
+      case .message(.handOverAcross(let lanes, let listeners, let format), let rights):
+        beginHandOver(
+          lanes: lanes, listenersElsewhere: listeners, format: format, isAcross: true,
+          ArrivedRights(rights))
       case .message(.takeOver(let lane), let rights):
-        expectConnections(from: lane, ArrivedRights(rights))
+        expectConnections(from: lane, isAcross: false, ArrivedRights(rights))
+      case .message(.takeOverAcross(let lane), let rights):
+        expectConnections(from: lane, isAcross: true, ArrivedRights(rights))
       case .message(.stop, _):
         closeAll(.stopping)
         hasToStop = true
@@ -240,7 +247,7 @@ extension Message {
   /// Whether the master sends descriptors beside it.
   fileprivate var bringsDescriptors: Bool {
     switch self {
-    case .handOver, .takeOver: true
+    case .handOver, .takeOver, .handOverAcross, .takeOverAcross: true
     default: false
     }
   }

@@ -56,6 +56,7 @@ struct GlobalTests {
     #expect(read[0].permissions.mode == 0o660)
     #expect(read[0].permissions.user == .name("root"))
     #expect(read[0].permissions.group == .name("g"))
+    #expect(read.map(\.exposesListeners) == [true, false, false])
     #expect(read[1].severityOutput == .number)
     #expect(read[2].address == .descriptor(4))
   }

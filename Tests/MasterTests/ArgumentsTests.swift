@@ -54,6 +54,7 @@ struct ArgumentsTests {
     #expect(arguments.directory == "/etc")
     #expect(arguments.controlSocket == "/run/s.sock,mode,660")
     #expect(arguments.predecessor == "/o")
+    #expect(try Arguments(["--takeover", "/o"]).predecessor == "/o")
   }
 
   @Test(

@@ -95,6 +95,34 @@ struct MasterStateTests {
     #expect(former?.previous == nil)
     #expect(former?.text == "a worker died")
   }
+
+  @Test("falling back over ledgers, each worker counts where it did")
+  func fallingBackOverLedgers() {
+    var state = MasterState()
+    state.previous = .init(generation: 1, daemon: 3, controller: nil, snapshot: 4)
+    state.ledger = 30
+    state.previousLedger = 20
+    // The new generation's, the one before's, one that is older still, and one that nobody reads.
+    state.workers = [nil, 20, 10, nil].enumerated().map { index, ledger in
+      .init(
+        pid: 1, lane: index, generation: 1, slot: 0, started: 0, isReady: true, isDraining: false,
+        endBy: .max, socket: 17, controllerEnd: 18, isForeign: index == 3, ledger: ledger)
+    }
+    let former = state.fallingBack(because: "")
+    #expect(former?.ledger == 20)
+    #expect(former?.previousLedger == nil)
+    #expect(former?.workers.map(\.ledger) == [30, nil, 10, nil])
+  }
+
+  @Test("a ledger that several workers count in is one descriptor")
+  func sharedLedger() {
+    var state = MasterState.running
+    state.workers[0].ledger = 40
+    state.workers.append(state.workers[0])
+    state.workers[1].socket = 50
+    state.workers[1].controllerEnd = 51
+    #expect(state.descriptors.count { $0 == 40 } == 1)
+  }
 }
 
 @Suite("The state in the service manager's store")
@@ -251,7 +279,8 @@ private struct Seed {
     MasterState.Worker(
       pid: descriptor(), lane: below(128), generation: next(), slot: below(64), started: wide(),
       isReady: flag(), isDraining: flag(), endBy: flag() ? .max : wide(), socket: descriptor(),
-      controllerEnd: descriptor(), isAdopted: flag(), isForeign: flag())
+      controllerEnd: descriptor(), isAdopted: flag(), isForeign: flag(),
+      ledger: flag() ? descriptor() : nil)
   }
 
   mutating func controller() -> MasterState.Controller {
@@ -268,7 +297,8 @@ private struct Seed {
   mutating func store() -> MasterState.Store {
     .init(
       nextKey: descriptor(), sequence: UInt64(bitPattern: wide()),
-      files: [descriptor(), descriptor()], entries: (0..<below(5)).map { _ in stored() })
+      files: [descriptor(), descriptor()], keeper: flag() ? descriptor() : nil,
+      entries: (0..<below(5)).map { _ in stored() })
   }
 
   mutating func release() -> MasterState.Release {
@@ -300,6 +330,7 @@ private struct Seed {
     state.arguments = (0..<below(6)).map { _ in text() }
     state.path = text()
     state.ledger = descriptor()
+    state.previousLedger = flag() ? descriptor() : nil
     state.doorbells = (0..<below(128)).map { _ in descriptor() }
     state.binds = (0..<below(4)).map { _ in listener() }
     state.control = flag() ? listener() : nil

@@ -147,7 +147,7 @@ final class HandOverRig {
     let ends = (pair.first.numberForSuccessor, pair.second.numberForSuccessor)
     try workers[taker].tell(.takeOver(lane: UInt32(workers[giver].lane)), [ends.1])
     try workers[giver].tell(
-      .handOver(lanes: [UInt32(workers[taker].lane)], listenersElsewhere: []), [ends.0])
+      .handOver(lanes: [UInt32(workers[taker].lane)], listenersElsewhere: [], format: 1), [ends.0])
     _ = consume pair
   }
 
@@ -158,7 +158,7 @@ final class HandOverRig {
     }
     let pair = try Descriptor.packetPair()
     try workers[giver].tell(
-      .handOver(lanes: [UInt32(lane)], listenersElsewhere: []),
+      .handOver(lanes: [UInt32(lane)], listenersElsewhere: [], format: 1),
       [pair.first.numberForSuccessor])
     pair.first.close()
     return (PlayedPeer(pair.second), lane)

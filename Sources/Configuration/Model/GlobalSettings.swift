@@ -88,6 +88,8 @@ public struct StatsSocket: Sendable {
   public var level = Level.operator
   public var permissions = SocketPermissions()
   public var severityOutput = SeverityOutput.none
+  /// `expose-fd listeners`: another master may take over, by way of a socket beside this one.
+  public var exposesListeners = false
   /// The address as the file writes it, for `show cli sockets`.
   public var text: String
   public var position: SourcePosition

@@ -52,8 +52,8 @@ extension ConfigurationReader {
     case "severity-output":
       socket.severityOutput = try statement.choice("severity output", Self.severities)
     case "expose-fd":
-      // Descriptors of listeners stay with the master over reloads; nobody needs to fetch them.
       _ = try statement.choice("what to expose", ["listeners": ()])
+      socket.exposesListeners = true
     case "name", "maxconn", "backlog", "id", "thread", "nice", "shards", "label":
       _ = try statement.require("an argument of '\(option.text)'")
     case "process":

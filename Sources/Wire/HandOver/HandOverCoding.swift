@@ -3,11 +3,22 @@
 /// into fields without regard to whose it is: a field is too short for some of it.
 ///
 /// To stay readable for older and newer releases: a number is never given a second meaning, a new
-/// field is optional for readers. A change that a reader must not pass over raises the format, and an
-/// offer of a format that is not known is refused: the connections stay where they are. Committed
+/// field is optional for readers. A change that a reader must not pass over raises the format. Every
+/// release reads and writes all formats up to its own, so that two of them meet in the lower one; an
+/// offer of a format that is not known is refused, and the connections stay where they are. Committed
 /// examples under `Tests/Fixtures/handover` hold everyone to it.
 extension HandOverPacket {
-  static let format: UInt8 = 1
+  #if NEXT_LAYOUT
+    /// The release to come, for tests of upgrades. In its format something is said that a reader of
+    /// format 1 would refuse, and in format 1 something that it has to pass over.
+    public static let format: UInt8 = 2
+  #else
+    /// The newest format that this release reads and writes.
+    public static let format: UInt8 = 1
+  #endif
+
+  /// The format of a packet that has been read.
+  public static func format(of packet: ArraySlice<UInt8>) -> UInt8 { packet.first ?? 1 }
 
   private enum Kind: UInt8 {
     case offer = 1
@@ -24,20 +35,28 @@ extension HandOverPacket {
     static let connection: UInt8 = 6
     static let bytes: UInt8 = 7
     static let objection: UInt8 = 8
+    #if NEXT_LAYOUT
+      static let novelty: UInt8 = 250
+    #endif
   }
 
-  /// The packet to send. Throws `tooLong` when it would exceed ``maximumLength``.
-  public func encoded() throws(MessageError) -> [UInt8] {
+  /// The packet to send, in a format that its reader knows. Throws `tooLong` when it would exceed
+  /// ``maximumLength``.
+  public func encoded(format: UInt8 = Self.format) throws(MessageError) -> [UInt8] {
+    let format = min(max(format, 1), Self.format)
     var fields: FieldWriter
     switch self {
     case .offer(let offer):
-      fields = FieldWriter([Self.format, Kind.offer.rawValue], reserving: 16_384)
+      fields = FieldWriter([format, Kind.offer.rawValue], reserving: 16_384)
       Self.write(offer, to: &fields)
+      #if NEXT_LAYOUT
+        fields.write(Tag.novelty, "format \(format)")
+      #endif
     case .taken(let batch):
-      fields = FieldWriter([Self.format, Kind.taken.rawValue])
+      fields = FieldWriter([format, Kind.taken.rawValue])
       fields.write(Tag.batch, batch)
     case .refused(let batch, let objections):
-      fields = FieldWriter([Self.format, Kind.refused.rawValue])
+      fields = FieldWriter([format, Kind.refused.rawValue])
       fields.write(Tag.batch, batch)
       for objection in objections { fields.write(Tag.objection, record: objection.write) }
     }
@@ -70,11 +89,17 @@ extension HandOverPacket {
     guard packet.count >= 2 else { throw .tooShort }
     guard packet.count <= Self.maximumLength else { throw .tooLong }
     let format = packet[packet.startIndex]
-    guard format == Self.format else { throw .unknownFormat(format) }
+    guard (1...Self.format).contains(format) else { throw .unknownFormat(format) }
     let number = packet[packet.startIndex + 1]
     guard let kind = Kind(rawValue: number) else { throw .unknownKind(number) }
     let fields = try FieldReader(packet.dropFirst(2))
     let batch: UInt64 = try fields.number(Tag.batch)
+    #if NEXT_LAYOUT
+      let isNovel = format > 1 && kind == .offer
+      guard !isNovel || fields.text(ifSent: Tag.novelty) != nil else {
+        throw .missingField(Tag.novelty)
+      }
+    #endif
     switch kind {
     case .offer: self = .offer(try Self.offer(batch, fields))
     case .taken: self = .taken(batch: batch)

@@ -24,6 +24,11 @@ struct ArrivedRights: ~Copyable {
     return Descriptor.received(numbers[next - 1])
   }
 
+  mutating func takePage() -> TransitPage? {
+    guard let descriptor = take() else { return nil }
+    return try? TransitPage(adopting: descriptor)
+  }
+
   mutating func takePipe() -> Pipe? {
     guard let outlet = take(), let inlet = take() else { return nil }
     return Pipe(outlet: outlet, inlet: inlet)

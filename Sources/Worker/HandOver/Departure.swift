@@ -108,6 +108,20 @@ extension Connection {
     slot.receiveTurn(from: counters(slot))
   }
 
+  /// Gives back the places that it has in transit: its next owner takes others, in another ledger.
+  func giveUpPlaces(_ context: borrowing WorkerContext) {
+    forEachPlace(context) { $0.leaveTransit() }
+    guard marks.contains(.isQueued) else { return }
+    context.slot(ofQueue: Int(wanted), backend: Int(backend)).endWaitInTransit()
+  }
+
+  /// Takes places for it, be there any or not: where it comes from it had them.
+  func takePlaces(_ context: borrowing WorkerContext) {
+    forEachPlace(context) { _ = $0.enter() }
+    guard marks.contains(.isQueued) else { return }
+    context.slot(ofQueue: Int(wanted), backend: Int(backend)).beginToWait()
+  }
+
   /// Takes the place in the queue that its ticket gives it.
   mutating func rejoinQueue(_ context: inout WorkerContext) {
     let queue = context.queues.queue(backend: Int(backend), wanted: Int(wanted))
@@ -167,7 +181,7 @@ extension ProtocolNames {
   fileprivate var copy: [UInt8] { (0..<wire.count).map { wire[$0] } }
 }
 
-extension Optional where Wrapped == Descriptor {
+extension Optional where Wrapped: ~Copyable {
   var isThere: Bool {
     switch self {
     case .none: false
@@ -175,6 +189,9 @@ extension Optional where Wrapped == Descriptor {
     }
   }
 
+}
+
+extension Optional where Wrapped == Descriptor {
   fileprivate borrowing func appendRight(to rights: inout [CInt]) {
     switch self {
     case .none: break

@@ -10,15 +10,23 @@ extension WorkerProcess {
 
   /// The master wants all connections to go to these workers.
   mutating func beginHandOver(
-    lanes: [UInt32], listenersElsewhere: [UInt32], _ rights: consuming ArrivedRights
+    lanes: [UInt32], listenersElsewhere: [UInt32], format: UInt8, isAcross: Bool,
+    _ rights: consuming ArrivedRights
   ) {
     // These are all that there are now; who has a batch before him still has to answer.
     for number in handOver.takers where !(handOver.isWaiting && number == handOver.taker) {
       removePeer(number)
     }
     for lane in lanes {
-      guard let socket = rights.take(), Int(lane) < SharedLedger.laneCapacity else { break }
-      addPeer(HandOverPeer(.taker, lane: Int(lane), socket: socket))
+      guard let socket = rights.take() else { break }
+      let page = isAcross ? rights.takePage() : nil
+      guard isAcross || Int(lane) < SharedLedger.laneCapacity, page.isThere == isAcross else {
+        break
+      }
+      addPeer(
+        HandOverPeer(
+          .taker, lane: Int(lane), socket: socket, format: format, page: page,
+          giver: context.lane, context.ledger))
     }
     if !handOver.isOrdered || handOver.hasReported { handOver.began = context.now }
     handOver.isOrdered = true
@@ -54,11 +62,13 @@ extension WorkerProcess {
     else { return }
     // Who stays was refused, and nobody comes any more.
     if handOver.hasReported, listeners.isEmpty { return }
-    guard context.ledger.transit(of: context.lane).stage == .settled else {
+    guard let number = handOver.takers.first, let peer = handOver.peers[number] else {
+      return reportHandOver()
+    }
+    guard peer.transit.stage == .settled else {
       // A taker died with the last one; the master is about to clear that up.
       return lookAgain(in: HandOver.retryInterval)
     }
-    guard let number = handOver.takers.first else { return reportHandOver() }
     var parcel = Parcel()
     pick(into: &parcel)
     guard !parcel.places.isEmpty else { return reportHandOver() }
@@ -106,9 +116,11 @@ extension WorkerProcess {
     guard let peer = handOver.peers[number] else { return }
     handOver.offered = parcel.places
     handOver.taker = number
-    parcel.offer.batch = context.ledger.transit(of: context.lane).offer()
+    handOver.transit = peer.transit
+    handOver.isAcross = peer.isAcross
+    parcel.offer.batch = peer.transit.offer()
     do throws(MessageError) {
-      let packet = try HandOverPacket.offer(parcel.offer).encoded()
+      let packet = try HandOverPacket.offer(parcel.offer).encoded(format: peer.format)
       send(packet, parcel.rights, to: peer, number)
     } catch {
       // More under way than a packet holds: it ends here.
@@ -186,8 +198,8 @@ extension WorkerProcess {
 
   /// The taker has answered, is gone, or is silent for too long.
   mutating func hear(_ packet: HandOverPacket, from number: Int) {
-    guard handOver.isWaiting, number == handOver.taker else { return }
-    let current = context.ledger.transit(of: context.lane).batch
+    guard handOver.isWaiting, number == handOver.taker, let current = handOver.transit?.batch
+    else { return }
     switch packet {
     case .taken(let batch):
       if batch == current { concludeBatch() }
@@ -200,7 +212,7 @@ extension WorkerProcess {
 
   private mutating func refused(_ objections: [HandOverPacket.Objection], by number: Int) {
     let places = handOver.offered
-    guard context.ledger.transit(of: context.lane).withdraw() else { return concludeBatch() }
+    guard withdraw() else { return concludeBatch() }
     for objection in objections {
       guard let position = objection.position else {
         drop(number, objection.reason.text)
@@ -218,7 +230,7 @@ extension WorkerProcess {
 
   /// Nobody has claimed the batch: it stays, for now or, with a reason, for good.
   private mutating func takeBatchBack(keeping reason: HandOverPacket.Reason?) {
-    guard context.ledger.transit(of: context.lane).withdraw() else { return concludeBatch() }
+    guard withdraw() else { return concludeBatch() }
     if let reason {
       for place in handOver.offered { table[Int(place)].marks.insert(.stays) }
       handOver.kept[reason, default: 0] += UInt64(handOver.offered.count)
@@ -226,6 +238,9 @@ extension WorkerProcess {
     }
     thawBatch()
   }
+
+  /// - Returns: whether the batch is this worker's again.
+  private func withdraw() -> Bool { handOver.transit?.withdraw() ?? true }
 
   private mutating func thawBatch() {
     let places = handOver.offered
@@ -235,11 +250,12 @@ extension WorkerProcess {
 
   /// Looks in the ledger whose the batch is.
   mutating func concludeBatch() {
-    guard handOver.isWaiting else { return }
-    switch context.ledger.transit(of: context.lane).stage {
+    guard handOver.isWaiting, let transit = handOver.transit else { return }
+    switch transit.stage {
     case .offered: break
-    case .claimed: lookAgain(in: HandOver.retryInterval)
-    case .settled: letBatchGo()
+    // Places that go along are not the taker's yet; between ledgers none do.
+    case .claimed where !handOver.isAcross: lookAgain(in: HandOver.retryInterval)
+    case .claimed, .settled: letBatchGo()
     }
   }
 
@@ -249,6 +265,7 @@ extension WorkerProcess {
     handOver.moved += UInt64(places.count)
     context.ledger.lane(context.lane)[.handedOver].add(UInt64(places.count))
     for place in places {
+      if handOver.isAcross { table[Int(place)].giveUpPlaces(context) }
       table[Int(place)].depart(&context)
       table.release(Int(place))
     }
@@ -265,7 +282,7 @@ extension WorkerProcess {
   mutating func handOverTimedOut() {
     guard handOver.isWaiting, context.now >= handOver.due else { return }
     let number = handOver.taker
-    if context.ledger.transit(of: context.lane).stage == .offered, handOver.peers[number] != nil {
+    if handOver.transit?.stage == .offered, handOver.peers[number] != nil {
       drop(number, "the new worker does not answer")
     }
     takeBatchBack(keeping: nil)

@@ -10,11 +10,30 @@ final class HandOverPeer {
   /// Its place in the ledger.
   let lane: Int
   let socket: Descriptor
+  /// Whose a batch between the two is.
+  let transit: Transit
+  /// Whether it counts in a ledger of another layout: places cannot go along.
+  let isAcross: Bool
+  /// The format that it reads.
+  var format: UInt8
 
-  init(_ role: Role, lane: Int, socket: consuming Descriptor) {
+  /// `page` says whose a batch is where no common ledger can; otherwise the lane of `giver` in that.
+  init(
+    _ role: Role, lane: Int, socket: consuming Descriptor, format: UInt8 = 1,
+    page: borrowing TransitPage?, giver: Int, _ ledger: SharedLedger
+  ) {
     self.role = role
     self.lane = lane
     self.socket = socket
+    self.format = format
+    switch page {
+    case .some(let page):
+      transit = page.transit
+      isAcross = true
+    case .none:
+      transit = ledger.transit(of: giver)
+      isAcross = false
+    }
   }
 }
 
@@ -48,9 +67,11 @@ struct HandOver {
   var takers: [Int] = []
   /// Whether connections are to be given away.
   var isOrdered = false
-  /// Places of the connections that are on their way, and to whom.
+  /// Places of the connections that are on their way, to whom, and what says whose they are.
   var offered: [Int32] = []
   var taker = -1
+  var transit: Transit?
+  var isAcross = false
   /// When the taker's silence is over, or the next attempt is due.
   var due: Milliseconds = .never
   /// When sending first failed for want of room, in a row.

@@ -6,9 +6,17 @@ import Wire
 
 extension WorkerProcess {
   /// Another worker is going to give its connections.
-  mutating func expectConnections(from lane: UInt32, _ rights: consuming ArrivedRights) {
-    guard let socket = rights.take(), Int(lane) < SharedLedger.laneCapacity else { return }
-    addPeer(HandOverPeer(.giver, lane: Int(lane), socket: socket))
+  mutating func expectConnections(
+    from lane: UInt32, isAcross: Bool, _ rights: consuming ArrivedRights
+  ) {
+    guard let socket = rights.take() else { return }
+    let page = isAcross ? rights.takePage() : nil
+    guard isAcross || Int(lane) < SharedLedger.laneCapacity, page.isThere == isAcross else {
+      return
+    }
+    addPeer(
+      HandOverPeer(
+        .giver, lane: Int(lane), socket: socket, page: page, giver: Int(lane), context.ledger))
   }
 
   /// Reads what another worker has sent: one offer at a time, so that others have their turns.
@@ -44,6 +52,8 @@ extension WorkerProcess {
   ) {
     do throws(MessageError) {
       let message = try HandOverPacket(decoding: bytes)
+      // What is answered has to be understood there.
+      peer.format = HandOverPacket.format(of: bytes)
       if case .offer(let offer) = message {
         if peer.role == .giver { take(offer, rights, from: peer) }
       } else if peer.role == .taker {
@@ -64,13 +74,12 @@ extension WorkerProcess {
   }
 
   private func refuseLost(_ peer: HandOverPeer) {
-    let batch = context.ledger.transit(of: peer.lane).batch
-    refuse(batch, [.init(position: nil, reason: .noDescriptors)], to: peer)
+    refuse(peer.transit.batch, [.init(position: nil, reason: .noDescriptors)], to: peer)
   }
 
   /// An answer that cannot be sent is found in the ledger when the giver's patience is over.
   private func answer(_ packet: HandOverPacket, to peer: HandOverPeer) {
-    guard let bytes = try? packet.encoded() else { return }
+    guard let bytes = try? packet.encoded(format: peer.format) else { return }
     _ = try? peer.socket.sendPacket(bytes.span)
   }
 
@@ -84,14 +93,20 @@ extension WorkerProcess {
     }
     var arrived: [Int] = []
     let objections = receive(offer, rights, &arrived)
-    let transit = context.ledger.transit(of: peer.lane)
+    let transit = peer.transit
     guard objections.isEmpty, transit.claim(batch: offer.batch, by: context.lane) else {
       for index in arrived { letGo(index) }
       if !objections.isEmpty { refuse(offer.batch, objections, to: peer) }
       return
     }
     // Ours from here on, whatever becomes of the giver.
-    for index in arrived { table[index].receivePlaces(from: peer.lane, context) }
+    for index in arrived {
+      if peer.isAcross {
+        table[index].takePlaces(context)
+      } else {
+        table[index].receivePlaces(from: peer.lane, context)
+      }
+    }
     transit.finish(batch: offer.batch)
     context.ledger.lane(context.lane)[.takenOver].add(UInt64(arrived.count))
     answer(.taken(batch: offer.batch), to: peer)

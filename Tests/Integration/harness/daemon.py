@@ -23,7 +23,8 @@ class Daemon:
     """
 
     def __init__(
-        self, configuration, globals="", *, workers=2, complete=False, arguments=(), environment=None, wrapper=()
+        self, configuration, globals="", *, workers=2, complete=False, arguments=(), environment=None, wrapper=(),
+        program=None
     ):
         # Not pytest's directory: a unix socket's path has at most 107 bytes.
         self._directory = tempfile.TemporaryDirectory(prefix="sluice.")
@@ -38,6 +39,7 @@ class Daemon:
         self.arguments = list(arguments)
         self.environment = environment or {}
         self.wrapper = list(wrapper)
+        self.program = program
         self.process = None
         self.expects_crash = False
         self.write(configuration)
@@ -58,7 +60,7 @@ class Daemon:
 
     @property
     def command(self):
-        return [*self.wrapper, *programs.daemon_command([self.file], self.control_socket), *self.arguments]
+        return [*self.wrapper, *programs.daemon_command([self.file], self.control_socket, self.program), *self.arguments]
 
     def launch(self):
         """Starts it and does not wait."""
