@@ -162,6 +162,8 @@ struct Connection: ~Copyable {
     static let counted = Marks(rawValue: 4096)
   }
 
+  private let isInPlace = InPlace()
+
   init() {}
 
   /// The wall clock's second at a moment of the monotonic one, told from when the connection came:

@@ -196,12 +196,15 @@ extension WorkerContext {
       facts.place = place(of: connection)
       return answer(question, facts)
     }
-    let record = inspections[connection.inspection]
-    let awaiting: Facts.Awaiting = record.isFinal ? .nothing : delayed ? .request : .hello
-    let parser = record.parser
+    let record = connection.inspection
+    let (start, end) = (inspections[record].start, inspections[record].end)
+    let buffer = inspections[record].buffer
+    let isFinal = inspections[record].isFinal
+    let awaiting: Facts.Awaiting = isFinal ? .nothing : delayed ? .request : .hello
+    let parser = inspections[record].parser
     var facts = Facts(
       client: connection.source, destination: connection.destination, parser: parser,
-      request: engine.buffers.span(record.buffer, record.start..<record.end), awaiting: awaiting,
+      request: engine.buffers.span(buffer, start..<end), awaiting: awaiting,
       certificateNames: tables.listeners[Int(connection.listener)].certificateNames)
     facts.place = place(of: connection)
     return answer(question, facts)

@@ -143,6 +143,7 @@ struct TableCounts {
 /// Everything that a worker looks up, made once before it begins; what comes with connections of
 /// other workers and is not in the configuration is added behind it.
 struct Tables: ~Copyable {
+  private let isInPlace = InPlace()
   var frontends: [FrontendEntry] = []
   var listeners: [ListenerEntry] = []
   var backends: [BackendEntry] = []

@@ -6,6 +6,7 @@ import Wire
 
 /// What all stages of a worker share, and each may change while it has its turn.
 struct WorkerContext: ~Copyable {
+  private let isInPlace = InPlace()
   var tables: Tables
   let rules: RuleSet
   let ledger: SharedLedger

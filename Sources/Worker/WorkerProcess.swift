@@ -37,6 +37,7 @@ public struct WorkerProcess: ~Copyable {
   private let fixedBatch: Int?
   let generation: UInt64
   let workerSlot: Int
+  private let isInPlace = InPlace()
   /// Connections whose turn was over before they were done.
   private var turns: TurnQueue
   var isDraining = false

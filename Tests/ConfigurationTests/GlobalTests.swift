@@ -82,6 +82,17 @@ struct GlobalTests {
     #expect(result.diagnostics.isEmpty)
   }
 
+  @Test("know one way to wait for the kernel, and say why another is none")
+  func engine() {
+    for line in ["io-engine auto", "io-engine epoll"] {
+      #expect(load("global\n \(line)\n").diagnostics.isEmpty)
+    }
+    let refused = load("global\n io-engine io_uring\n").errors
+    #expect(refused.count == 1)
+    #expect(refused.first?.contains("no faster than epoll") == true)
+    #expect(load("global\n io-engine kqueue\n").errors.count == 1)
+  }
+
   @Test(
     "that are almost a keyword are unknown",
     arguments: ["tune.bufsiez 1", "ssl-default 1", "maxcon 1"])

@@ -7,6 +7,7 @@ enum GlobalKeyword: String, CaseIterable {
   case gid
   case group
   case hardStopAfter = "hard-stop-after"
+  case ioEngine = "io-engine"
   case log
   case logHostname = "log-send-hostname"
   case logTag = "log-tag"

@@ -38,6 +38,7 @@ extension ConfigurationReader {
     case .unixBind: try readUnixBind(&statement)
     case .certificateBase: global.certificateBase = try statement.require("a directory").text
     case .no: try readNegatedGlobal(&statement)
+    case .ioEngine: try readEngine(&statement)
     case .nbproc, .nbthread: try readWorkers(keyword, &statement)
     default: try readLimit(keyword, &statement)
     }
@@ -80,6 +81,24 @@ extension ConfigurationReader {
       return
     }
     global.settings.root = word.text
+  }
+
+  /// `io-engine`: how workers wait for the kernel. There is one way, so that nothing is kept of it.
+  ///
+  /// io_uring was tried: the least relay, with multishot accept and receive, registered files and
+  /// buffers, needs as much processor time as the one on epoll; CONTRIBUTING.md has the figures.
+  private func readEngine(_ statement: inout Statement) throws(Diagnostic) {
+    let word = try statement.require("auto or epoll")
+    switch word.text {
+    case "auto", "epoll": break
+    case "io_uring":
+      throw statement.span(of: word).error(
+        "'io-engine io_uring' is not available: it was measured and is no faster than epoll",
+        hint: "leave the line out, or write 'io-engine auto'")
+    default:
+      throw statement.span(of: word).error(
+        "unknown engine '\(word.text)'", hint: "expected auto or epoll")
+    }
   }
 
   private mutating func readReloadSessions(_ statement: inout Statement) throws(Diagnostic) {
