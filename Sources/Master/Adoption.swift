@@ -144,7 +144,9 @@ extension MasterState {
     do throws(Errno) {
       var files = DescriptorTable()
       files.append(try File.open("/proc/self/exe"))
-      files.append(try .duplicate(ofNumber: current.snapshot))
+      // A file of its own: the service manager passes over a second copy of what it keeps already.
+      let snapshot = try Descriptor.duplicate(ofNumber: current.snapshot).contents()
+      files.append(try .sealedFile(name: "sluice-snapshot", snapshot))
       var controller: Int32?
       if let program = ProgramFiles.openController(besides: path) {
         controller = program.numberForSuccessor
