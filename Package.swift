@@ -109,7 +109,7 @@ let package = Package(
     tests("Reactor", also: ["Linux"]),
     tests("Rules", also: ["Configuration", "Linux", "Wire", "Ledger"]),
     tests("Worker", also: ["Linux", "Wire", "Ledger", "Configuration", "Reactor", "Rules"]),
-    tests("Master", also: ["Linux", "Wire", "Ledger", "Configuration", "Worker"]),
+    tests("Master", also: ["Linux", "Wire", "Ledger", "Configuration", "Rules", "Worker"]),
     tests("Controller", also: ["Linux", "Wire", "Ledger", "Configuration"]),
   ]
 )

@@ -320,6 +320,13 @@ extension ConfigurationReader {
       return forward(to: section, reference, from: draft, in: &configuration, &index)
     }
     if brokenBackends.mayInclude(reference.name) { return nil }
+    if frontendNames[reference.name] != nil {
+      log.report(
+        reference.span.error(
+          "'\(reference.name)' is a frontend",
+          hint: "expected the name of a 'backend' or 'listen' section"))
+      return nil
+    }
     log.report(
       reference.span.error(
         "no such backend: '\(reference.name)'",

@@ -55,6 +55,29 @@ public struct ConfigurationSnapshot: Equatable, Sendable {
   }
 }
 
+/// The lines of a snapshot's files, found without going through a file for each.
+public struct SourceText {
+  private let snapshot: ConfigurationSnapshot
+  /// By file: where its lines begin.
+  private var lines: [Int: [ArraySlice<UInt8>]] = [:]
+
+  public init(_ snapshot: ConfigurationSnapshot) { self.snapshot = snapshot }
+
+  /// The bytes of a line without its end, or nil if there is no such line.
+  public mutating func line(at position: SourcePosition) -> ArraySlice<UInt8>? {
+    guard snapshot.files.indices.contains(position.file) else { return nil }
+    let known = lines[position.file] ?? Array(SourceLines(snapshot.files[position.file].bytes))
+    lines[position.file] = known
+    return known.indices.contains(position.line - 1) ? known[position.line - 1] : nil
+  }
+
+  /// `sluice.cfg:12`
+  public func place(of position: SourcePosition) -> String {
+    guard snapshot.files.indices.contains(position.file) else { return "line \(position.line)" }
+    return "\(snapshot.files[position.file].path):\(position.line)"
+  }
+}
+
 /// The lines of a file, without their ends (LF or CR LF).
 struct SourceLines: Sequence, IteratorProtocol {
   private let bytes: [UInt8]

@@ -49,23 +49,24 @@ extension ControllerProcess {
       throw ControllerStartError(
         description: "descriptors 3, 4 and 5 are not open: it is sluice that starts this program")
     }
-    let configuration = try configuration(in: snapshot)
+    let files = try ConfigurationSnapshot(decoding: snapshot.contents())
+    let configuration = try configuration(of: files)
     let ledger = try LedgerFile(adopting: memory).ledger
     let slots = SlotMap.finding(for: configuration, in: SlotDirectory(ledger))
     guard let slots else {
       throw ControllerStartError(description: "the ledger was made for another configuration")
     }
-    let deployment = Deployment(
+    var deployment = Deployment(
       configuration: configuration, slots: slots, ledger: ledger, generation: order.generation,
       workerCount: order.workers, maxConnections: order.maxConnections)
+    deployment.snapshot = files
     return try ControllerProcess(
       deployment: deployment, master: master, sockets: sockets(configuration, order))
   }
 
   private static func configuration(
-    in descriptor: borrowing Descriptor
+    of snapshot: ConfigurationSnapshot
   ) throws -> ProxyConfiguration {
-    let snapshot = try ConfigurationSnapshot(decoding: descriptor.contents())
     let result = ConfigurationLoader.load(snapshot: snapshot)
     guard let configuration = result.configuration else {
       // The master has loaded the very same bytes.

@@ -35,6 +35,14 @@
   public static let anyIPv4 = IPAddress(ipv4: 0)
   public static let anyIPv6 = IPAddress(high: 0, low: 0)
 
+  /// The address with all bits behind a prefix zero; the prefix counts within its own family.
+  public func masked(to prefixLength: Int) -> IPAddress {
+    let bits = isIPv4 ? prefixLength + 96 : prefixLength
+    let highMask = bits >= 64 ? UInt64.max : ~(UInt64.max >> UInt64(bits))
+    let lowMask = bits <= 64 ? 0 : bits >= 128 ? UInt64.max : ~(UInt64.max >> UInt64(bits - 64))
+    return IPAddress(high: high & highMask, low: low & lowMask)
+  }
+
   /// The byte at `index`, 0…15 in network order.
   @inlinable
   public subscript(index: Int) -> UInt8 {

@@ -187,6 +187,13 @@ extension Descriptor {
     Int(max(0, clinux_bytes_unacknowledged(number)))
   }
 
+  /// Bytes received that nobody has read.
+  ///
+  /// - SeeAlso: `SIOCINQ` in tcp(7).
+  public borrowing func bytesUnread() -> Int {
+    Int(max(0, clinux_bytes_readable(number)))
+  }
+
   /// The error that waits on a socket, and clears it: why a connect failed, or a reset.
   ///
   /// - SeeAlso: `SO_ERROR` in socket(7).

@@ -1,3 +1,5 @@
+public import Rules
+
 /// What the command line asks for. Flags are HAProxy's.
 public struct Arguments: Equatable, Sendable {
   /// What to do.
@@ -11,6 +13,8 @@ public struct Arguments: Equatable, Sendable {
     case version(VersionDetail)
     /// `-h`
     case help
+    /// `explain`: say what would become of a connection.
+    case explain(SupposedConnection)
   }
 
   public enum VersionDetail: Equatable, Sendable {
@@ -47,6 +51,8 @@ public struct Arguments: Equatable, Sendable {
   public var noSplice = false
   /// `-dR`
   public var noReusePort = false
+  /// `-dL`: say which libraries are linked, once the files are read.
+  public var listsLibraries = false
   /// `-q`
   public var isQuiet = false
   /// `-V`, `-d`
@@ -85,8 +91,24 @@ public struct Arguments: Equatable, Sendable {
     case "-sf": processesToFinish += rest.processes()
     case "-st": processesToTerminate += rest.processes()
     case "-cc": action = .evaluate(try rest.value(of: flag))
+    case "explain": action = .explain(SupposedConnection())
+    case let flag where SupposedConnection.flags.contains(flag):
+      try describe(flag, try rest.value(of: flag))
     default: try take(switch: flag)
     }
+  }
+
+  /// Takes what `explain` is to suppose.
+  private mutating func describe(_ flag: String, _ value: String) throws(Failure) {
+    guard case .explain(var supposed) = action else {
+      throw Failure(message: "option '\(flag)' belongs behind 'explain'")
+    }
+    do throws(SupposedConnection.Mistake) {
+      try supposed.take(flag, value)
+    } catch {
+      throw Failure(message: error.message)
+    }
+    action = .explain(supposed)
   }
 
   private mutating func take(switch flag: String) throws(Failure) {
@@ -107,6 +129,7 @@ public struct Arguments: Equatable, Sendable {
     case "-dW": warningsAreErrors = true
     case "-dS": noSplice = true
     case "-dR": noReusePort = true
+    case "-dL": listsLibraries = true
     default:
       guard Self.isWithoutMeaning(flag) else { throw Self.unknown(flag) }
     }
@@ -127,7 +150,7 @@ public struct Arguments: Equatable, Sendable {
 
   private static let meaningful = [
     "-f", "-C", "-p", "-S", "-x", "-n", "-N", "-m", "-L", "-sf", "-st", "-c", "-cc", "-v", "-vv",
-    "-vq", "-vqb", "-h", "-D", "-db", "-Ws", "-d", "-q", "-V", "-dW", "-dS", "-dR", "-dM",
+    "-vq", "-vqb", "-h", "-D", "-db", "-Ws", "-d", "-q", "-V", "-dW", "-dS", "-dR", "-dL", "-dM",
     "--takeover",
   ]
 

@@ -79,6 +79,8 @@ struct GenerationLoader: ~Copyable {
     arguments.apply(to: &configuration)
     let identity = RunIdentity(configuration, strictly && concernsThisUser ? log : log.silenced)
     diagnostics += readCertificates(&configuration, identity)
+    // At a start it is told where the socket is made.
+    if arguments.action == .check { diagnostics += configuration.unknownSocketOwners }
     // A file that was cut short must not take down what runs.
     if ListenerPlan(configuration, workers: 1).binds.isEmpty {
       diagnostics.append(Diagnostic(.error, at: nil, "there is no 'bind' line: nothing to do"))
@@ -95,7 +97,7 @@ struct GenerationLoader: ~Copyable {
 
   /// Whoever checks a file is often not who will run it.
   private var concernsThisUser: Bool {
-    arguments.action != .check || Credentials.current.isSuperuser
+    arguments.action == .run || Credentials.current.isSuperuser
   }
 
   private func tell(_ diagnostics: [Diagnostic], in snapshot: ConfigurationSnapshot) {
@@ -147,22 +149,24 @@ struct GenerationLoader: ~Copyable {
     for (index, frontend) in configuration.frontends.enumerated()
     where !frontend.identity.isDisabled {
       for (number, bind) in frontend.binds.enumerated() {
-        guard let tls = bind.tls, !tls.certificateFiles.isEmpty else { continue }
+        // Of those that cannot be read whoever read the configuration has told.
+        let files = bind.tls?.certificateFiles.filter(File.isReadable) ?? []
+        guard let tls = bind.tls, !files.isEmpty else { continue }
         do throws(CertificateReader.Failure) {
           let names: [String]
-          if let found = known[tls.certificateFiles] {
+          if let found = known[files] {
             names = found
           } else {
-            names = try self.names(of: tls.certificateFiles, identity)
+            names = try self.names(of: files, identity)
           }
-          known[tls.certificateFiles] = names
+          known[files] = names
           configuration.frontends[index].binds[number].tls?.certificateNames = names
         } catch {
           let isNeeded = tls.strictNames || frontend.readsCertificateNames
           diagnostics.append(
             Diagnostic(
-              isNeeded ? .error : .warning, at: bind.position,
-              "\(tls.certificateFiles.joined(separator: ", ")): \(error.message)"))
+              isNeeded ? .error : .warning, at: bind.position, length: bind.text.utf8.count,
+              "\(files.joined(separator: ", ")): \(error.message)"))
         }
       }
     }
@@ -190,6 +194,35 @@ extension Frontend {
     acls.contains { acl in
       acl.lines.contains { $0.sample.fetch == .serverNameInCertificate }
     }
+  }
+}
+
+extension ProxyConfiguration {
+  /// Users and groups that unix sockets shall belong to and that this machine does not have.
+  fileprivate var unknownSocketOwners: [Diagnostic] {
+    let binds = frontends.flatMap(\.binds).map { ($0.permissions, $0.position, $0.text) }
+    let sockets = global.statsSockets.map { ($0.permissions, $0.position, $0.text) }
+    return (binds + sockets).flatMap { permissions, position, text in
+      permissions.unknownOwners.map { owner in
+        Diagnostic(
+          .warning, at: position, length: text.utf8.count, "there is no \(owner)",
+          hints: ["the socket keeps the owner that it is made with"])
+      }
+    }
+  }
+}
+
+extension SocketPermissions {
+  /// `user 'x'`, `group 'y'`
+  fileprivate var unknownOwners: [String] {
+    var owners: [String] = []
+    if case .name(let name) = user, Credentials.ofUser(name) == nil {
+      owners.append("user '\(name)'")
+    }
+    if case .name(let name) = group, Credentials.groupNumber(name) == nil {
+      owners.append("group '\(name)'")
+    }
+    return owners
   }
 }
 

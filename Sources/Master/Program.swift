@@ -1,5 +1,6 @@
 import Configuration
 import Linux
+import Rules
 
 /// The daemon's program: reads the command line and does what it says.
 public enum Program {
@@ -19,6 +20,7 @@ public enum Program {
     case .help: answer(Version.usage)
     case .evaluate(let condition): evaluate(condition)
     case .check: check(arguments)
+    case .explain(let supposed): explain(supposed, arguments)
     case .run: Startup.run(arguments, commandLine: commandLine)
     }
   }
@@ -66,7 +68,28 @@ public enum Program {
     let controller = Process.executablePath.flatMap { ProgramFiles.openController(besides: $0) }
     let loader = GenerationLoader(arguments: arguments, log: log, controller: controller)
     guard (try? loader.loadFiles()) != nil else { Process.exit(1) }
+    if arguments.listsLibraries {
+      StandardStream.output.write(LinkedLibraries.text(isQuiet: arguments.isQuiet))
+    }
     if !arguments.isQuiet { StandardStream.output.write("Configuration file is valid\n") }
     Process.exit(0)
+  }
+
+  /// Exit status 0 if a server would get the connection, 1 if not or if the files are refused.
+  private static func explain(_ supposed: SupposedConnection, _ arguments: Arguments) -> Never {
+    let log = MasterLog(isQuiet: true)
+    let controller = Process.executablePath.flatMap { ProgramFiles.openController(besides: $0) }
+    let loader = GenerationLoader(arguments: arguments, log: log, controller: controller)
+    guard let generation = try? loader.loadFiles() else { Process.exit(1) }
+    var explainer = Explainer(
+      generation.configuration, generation.rules.take(), generation.snapshot)
+    do throws(SupposedConnection.Mistake) {
+      let explanation = try explainer.explain(supposed)
+      StandardStream.output.write(explanation.text + "\n")
+      Process.exit(explanation.isServed ? 0 : 1)
+    } catch {
+      log.alert(error.message)
+      Process.exit(1)
+    }
   }
 }

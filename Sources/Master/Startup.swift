@@ -34,6 +34,9 @@ enum Startup {
       arguments: arguments, log: log, controller: ProgramFiles.openController(besides: path))
     guard let generation = try? loader.loadFiles() else { throw StartFailure(message: nil) }
     tellWithoutEffect(arguments, log)
+    if arguments.listsLibraries {
+      StandardStream.output.write(LinkedLibraries.text(isQuiet: arguments.isQuiet))
+    }
     let background = try generation.configuration.global.daemonize ? goToBackground() : nil
     let estate = inherited.estate
     let listeners = try listen(generation.plan, control, arguments, inherited, log)

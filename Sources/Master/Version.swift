@@ -32,6 +32,8 @@ enum Version {
 
   static let usage = """
     Usage: sluice -f FILE|DIRECTORY [-f ...] [options] [-- FILE ...]
+           sluice -f FILE explain [--sni NAME] [--alpn NAME,...] [--src ADDRESS[:PORT]]
+                  [--dst ADDRESS[:PORT]] [--dst-port PORT] [--payload TEXT] [--frontend NAME]
 
       -f FILE      read this file, or the *.cfg files of this directory
       -c           check the configuration and exit: 0 valid, 1 not
@@ -48,9 +50,11 @@ enum Version {
                    even if its master has died; also --takeover SOCKET
       -dW          take warnings for errors
       -dS  -dR     relay without splice(2); listen without SO_REUSEPORT
+      -dL          say which libraries are loaded, once the files are read
       -q  -V       say nothing; say more
       -v  -vv      version; version and features
       -vq -vqb     version number; its branch
+      explain      say which rules, backend and server a connection would get, and why
 
     Accepted and without effect: -W -Ws -4 -L NAME -m MB -d -dI -dM -dr and other
     debugging flags of HAProxy. See sluice(8).

@@ -10,7 +10,7 @@ struct MapCompiler {
   private(set) var integerLabels = LabelledRanges<Int>()
   private(set) var addressLabels = LabelledRanges<AddressKey>()
 
-  /// - Throws: the keys of a `map_reg` that PCRE2 refuses.
+  /// - Throws: the first key of a `map_reg` that PCRE2 refuses.
   mutating func add(
     _ map: PatternMap, _ patterns: inout PatternTables, _ all: inout [PatternTable],
     _ expressions: inout RegularExpressions, _ constants: inout ConstantStore
@@ -82,22 +82,16 @@ struct MapCompiler {
     _ map: PatternMap, _ expressions: inout RegularExpressions
   ) throws(RuleErrors) -> Slice {
     let start = expressions.count
-    var diagnostics: [RuleDiagnostic] = []
     for entry in map.entries {
       let pattern = String(decoding: map.key(entry), as: UTF8.self)
       do throws(RegularExpressionFault) {
         try expressions.compile(pattern, ignoresCase: false)
       } catch {
-        let position = SourcePosition(file: map.file, line: map.line(of: entry), column: 1)
-        diagnostics.append(
-          RuleDiagnostic(
-            message:
-              "regular expression '\(pattern)' is refused at byte \(error.offset): "
-              + error.message,
-            position: position))
+        // Whoever read the file has judged its expressions; only one who did not comes here.
+        let message = "bad regular expression '\(pattern)' in \(map.path): \(error.message)"
+        throw RuleErrors(diagnostics: [RuleDiagnostic(message: message, position: map.position)])
       }
     }
-    if !diagnostics.isEmpty { throw RuleErrors(diagnostics: diagnostics) }
     return Slice(start..<expressions.count)
   }
 }

@@ -179,20 +179,7 @@ struct PatternTables {
   func mapLabel(of bytes: Span<UInt8>, in table: PatternTable) -> UInt32 {
     guard table.walk == .prefixes else { return label(of: bytes, in: table) }
     let text = Text(bytes, folding: table.folding)
-    var hash = ByteHash()
-    var end = 0
-    var longest = Self.noLabel
-    for index in table.lengths.indices {
-      let wanted = Int(lengths[index])
-      guard wanted <= text.count else { break }
-      while end < wanted {
-        hash.add(text[end])
-        end += 1
-      }
-      let found = probe(hash, text, 0..<end, in: table, from: 0)
-      if found != Self.noLabel { longest = found }
-    }
-    return longest
+    return partLabel(of: text, at: 0, in: table, from: 0, prefersLongest: true)
   }
 
   private func wholeLabel(of text: borrowing Text, in table: PatternTable, from least: UInt32)
@@ -204,13 +191,15 @@ struct PatternTables {
     return probe(hash, text, 0..<text.count, in: table, from: least)
   }
 
-  /// Patterns that begin at `start`: one pass, with a probe at each length that a pattern has.
+  /// Patterns that begin at `start`: one pass, with a probe at each length that a pattern has. Of
+  /// several the one with the lowest label, or the longest.
   private func partLabel(
-    of text: borrowing Text, at start: Int, in table: PatternTable, from least: UInt32
+    of text: borrowing Text, at start: Int, in table: PatternTable, from least: UInt32,
+    prefersLongest: Bool = false
   ) -> UInt32 {
     var hash = ByteHash()
     var end = start
-    var lowest = Self.noLabel
+    var best = Self.noLabel
     for index in table.lengths.indices {
       let wanted = start + Int(lengths[index])
       guard wanted <= text.count else { break }
@@ -218,9 +207,10 @@ struct PatternTables {
         hash.add(text[end])
         end += 1
       }
-      lowest = min(lowest, probe(hash, text, start..<end, in: table, from: least))
+      let found = probe(hash, text, start..<end, in: table, from: least)
+      best = prefersLongest && found != Self.noLabel ? found : min(best, found)
     }
-    return lowest
+    return best
   }
 
   private func suffixLabel(of text: borrowing Text, in table: PatternTable, from least: UInt32)

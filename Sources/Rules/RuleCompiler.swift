@@ -170,11 +170,10 @@ struct RuleCompiler: ~Copyable {
     return program
   }
 
-  /// The expressions of a log format, by their places among its samples.
+  /// The expressions of all log formats of a frontend, by their places among its samples.
   private mutating func log(of settings: LogSettings, at position: SourcePosition) -> Slice {
     let start = logExpressions.count
-    guard case .custom(let items) = settings.format else { return Slice(start..<start) }
-    for case .sample(let expression, _) in items {
+    for case .sample(let expression, _) in settings.items {
       var index: UInt32 = 0
       attempt(at: position) {
         compiler throws(RegularExpressionFault) in

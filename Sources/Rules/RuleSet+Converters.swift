@@ -174,19 +174,10 @@ extension RuleSet {
   private func hexadecimalNumber(_ sample: Sample) -> Sample? {
     var number = 0
     for index in sample.range {
-      guard let digit = Self.hexadecimalDigit(bench[sample.side, index]) else { return nil }
+      guard let digit = bench[sample.side, index].hexadecimalValue else { return nil }
       number = number << 4 | Int(digit)
     }
     return .number(number)
-  }
-
-  private static func hexadecimalDigit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case 0x30...0x39: byte - 0x30
-    case 0x41...0x46: byte - 0x37
-    case 0x61...0x66: byte - 0x57
-    default: nil
-    }
   }
 
   private func chunks(
@@ -301,11 +292,7 @@ extension RuleSet {
   }
 
   private func masked(_ sample: Sample, _ ipv4: Int, _ ipv6: Int) -> Sample {
-    let address = sample.address
-    let bits = address.isIPv4 ? 96 + ipv4 : ipv6
-    let high = bits >= 64 ? UInt64.max : ~(UInt64.max >> UInt64(bits))
-    let low = bits <= 64 ? 0 : bits >= 128 ? UInt64.max : ~(UInt64.max >> UInt64(bits - 64))
-    return .address(IPAddress(high: address.high & high, low: address.low & low))
+    .address(sample.address.masked(to: sample.address.isIPv4 ? ipv4 : ipv6))
   }
 
   private func compared(

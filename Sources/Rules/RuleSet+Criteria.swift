@@ -22,7 +22,7 @@ extension RuleSet {
     return all
   }
 
-  private func truth(ofAny set: Slice, _ facts: borrowing Facts) -> Truth {
+  func truth(ofAny set: Slice, _ facts: borrowing Facts) -> Truth {
     var any = Truth.no
     for index in set.indices {
       any = max(any, truth(of: criteria[index], facts))

@@ -143,7 +143,7 @@ public struct RuleSet: ~Copyable {
   // MARK: Evaluation
 
   /// The first rule, from `start` on, whose condition holds.
-  private enum Outcome {
+  enum Outcome {
     case wait
     case none
     case rule(Int)
@@ -173,13 +173,13 @@ public struct RuleSet: ~Copyable {
     }
   }
 
-  private func verdict(of program: Program, rule: Int) -> Verdict {
+  func verdict(of program: Program, rule: Int) -> Verdict {
     let code = UInt8(truncatingIfNeeded: targets[program.targets.start + rule])
     guard let verdict = Verdict(rawValue: code) else { preconditionFailure("verdict \(code)") }
     return verdict
   }
 
-  private func action(of program: Program, rule: Int) -> CompiledAction? {
+  func action(of program: Program, rule: Int) -> CompiledAction? {
     let code = targets[program.targets.start + rule]
     return code & Self.indirect == 0 ? nil : actions[Int(code & ~Self.indirect)]
   }
@@ -202,8 +202,7 @@ public struct RuleSet: ~Copyable {
     }
   }
 
-  private func firstRule(of program: Program, _ facts: borrowing Facts, from start: Int) -> Outcome
-  {
+  func firstRule(of program: Program, _ facts: borrowing Facts, from start: Int) -> Outcome {
     for index in program.steps.indices {
       let step = steps[index]
       guard Int(step.lastRule) >= start else { continue }

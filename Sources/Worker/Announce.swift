@@ -10,7 +10,14 @@ extension Connection {
   func announce(_ moment: SessionLog.Moment, _ reason: CloseReason, _ context: inout WorkerContext)
   {
     guard context.tables.frontends[Int(frontend)].isLogged else { return }
-    let record = logRecord(reason, context)
+    announce(moment, nil, logRecord(reason, context), &context)
+  }
+
+  /// Writes a session's line, or with a `refusal` that of a connection which never became one.
+  private func announce(
+    _ moment: SessionLog.Moment, _ refusal: StaticString?, _ record: SessionLogRecord,
+    _ context: inout WorkerContext
+  ) {
     let now = Clock.realtime / 1000
     // Lent for the call: the log borrows the name that it writes.
     let name = marks.contains(.hasName) ? context.names[Int(index)] : ServerName()
@@ -21,7 +28,11 @@ extension Connection {
       record, serverName: name.bytes.span, protocolNames: protocols.wire.span,
       helloType: helloType, helloVersion: helloVersion)
     session.place = context.place(of: self)
-    context.log.log(session, moment, context.rules, now: now)
+    if let refusal {
+      context.log.refuse(session, refusal, context.rules, now: now)
+    } else {
+      context.log.log(session, moment, context.rules, now: now)
+    }
   }
 
   /// Writes the line of a connection that is over: why it was refused, or how the session went.
@@ -30,8 +41,7 @@ extension Connection {
     case .deniedConnection, .deniedSession: break
     case .notTLS, .badHello, .helloTimeout, .unknownName, .badProxyHeader, .proxyHeaderTimeout:
       guard context.tables.frontends[Int(frontend)].isLogged else { return }
-      context.log.refuse(
-        logRecord(reason, context), refusalText(reason, context), now: Clock.realtime / 1000)
+      announce(.ended, refusalText(reason, context), logRecord(reason, context), &context)
     default:
       if marks.contains(.isSession) { announce(.ended, reason, &context) }
     }

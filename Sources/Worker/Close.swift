@@ -27,10 +27,15 @@ extension Connection {
     prepareSockets(reason, context)
   }
 
-  /// Bytes that were read, of a connection that no server got.
+  /// Bytes that the client sent, of a connection that no server got: those that were read, or that
+  /// wait where nothing had to be read before a server was there.
   private mutating func countUnrelayed(_ context: inout WorkerContext) {
-    guard inspection >= 0 else { return }
-    let count = UInt64(context.inspections[inspection].count)
+    guard inspection >= 0 || connected == 0 && marks.contains(.isSession) else { return }
+    let count =
+      inspection >= 0
+      ? UInt64(context.inspections[inspection].count)
+      : UInt64(min(client.bytesUnread(), BufferPool.smallSize))
+    guard count > 0 else { return }
     let listener = context.tables.listeners[Int(self.listener)].slot
     context.tables.frontends[Int(frontend)].slot.count(.bytesUp, count)
     listener.count(.bytesUp, count)
@@ -170,6 +175,16 @@ extension WorkerContext {
       if ledger.counters(slot: slot.number, lane: lane)[.queuedShare].value > 0 {
         doorbells.ring(lane: lane)
       }
+    }
+  }
+}
+
+extension Optional where Wrapped == Descriptor {
+  /// Bytes that wait on the socket, if there is one.
+  fileprivate borrowing func bytesUnread() -> Int {
+    switch self {
+    case .none: 0
+    case .some(let socket): socket.bytesUnread()
     }
   }
 }

@@ -31,6 +31,10 @@ public struct LogSink: ~Copyable {
   private var outlets: [Outlet] = []
 
   private var targets: [Target] = []
+  private var sampledPlaces: [ClosedRange<Int>] = []
+  /// By target: how many lines of its present sample were looked at. Not among the targets, since
+  /// whoever changes an array first asks whether it is shared.
+  private var looked = Region<UInt32>.reserving(1)
   private var globalTargets = 0..<0
   private var frontendTargets: [Range<Int>] = []
   private var backendTargets: [Range<Int>] = []
@@ -40,6 +44,13 @@ public struct LogSink: ~Copyable {
   private var date = LogDate()
   /// Where the next line is put together.
   var buffer = LineBuffer(headroom: 0, capacity: 0)
+  /// Where the structured data of the next line is put together, and how much of it there is. The
+  /// line takes it with it.
+  var structured = LineBuffer(headroom: 0, capacity: LogSink.longestStructuredData)
+  var structuredCount = 0
+
+  /// Longest structured data of a line, in bytes.
+  private static let longestStructuredData = 1024
 
   private struct Outlet: BitwiseCopyable {
     var kind: LineOutlet.Kind
@@ -60,6 +71,9 @@ public struct LogSink: ~Copyable {
     var minLevel: UInt8
     var maxLength: Int
     var header: ByteStore.Part
+    /// `sample`: of how many lines, 0 for no sampling, and which of them, among `sampledPlaces`.
+    var sampleSize: Int
+    var sampledPlaces: Range<Int>
   }
 
   /// Opens the targets of all proxies.
@@ -87,6 +101,7 @@ public struct LogSink: ~Copyable {
     }
     buffer = LineBuffer(
       headroom: opener.longestHeader, capacity: targets.reduce(0) { max($0, $1.maxLength) })
+    looked = .reserving(max(1, targets.count))
     date.set(0)
   }
 
@@ -119,16 +134,25 @@ public struct LogSink: ~Copyable {
     for log in logs {
       guard let outlet = outlet(for: log.address, &opener) else { continue }
       let header = Self.header(log.format, host: opener.host, tag: tag, opener.processID)
-      opener.longestHeader = max(opener.longestHeader, header.utf8.count + Self.longestStart)
+      let room = log.format == .rfc5424 ? Self.longestStructuredData + 2 : 0
+      opener.longestHeader = max(
+        opener.longestHeader, header.utf8.count + Self.longestStart + room)
       let isSocket = outlets[outlet].kind == .socket
       targets.append(
         Target(
           outlet: outlet, format: log.format, facility: log.facility, maxLevel: log.maxLevel,
           minLevel: log.minLevel,
           maxLength: isSocket ? log.maxLength : min(log.maxLength, LineOutlet.longestWhole),
-          header: headers.insert(header.utf8)))
+          header: headers.insert(header.utf8), sampleSize: log.sampling?.size ?? 0,
+          sampledPlaces: insert(log.sampling?.ranges ?? [])))
     }
     return start..<targets.count
+  }
+
+  private mutating func insert(_ places: [ClosedRange<Int>]) -> Range<Int> {
+    let start = sampledPlaces.count
+    sampledPlaces += places
+    return start..<sampledPlaces.count
   }
 
   /// The outlet of an address, opened when it is first asked for; nil when that fails.
@@ -201,8 +225,22 @@ public struct LogSink: ~Copyable {
   mutating func send(upTo end: Int, _ level: LogLevel, to group: LogGroup, now: Int64) {
     date.set(now)
     for index in range(of: group) where level.rawValue <= targets[index].maxLevel {
-      send(upTo: end, max(level.rawValue, targets[index].minLevel), to: targets[index], now: now)
+      guard isSampled(index) else { continue }
+      send(upTo: end, max(level.rawValue, targets[index].minLevel), to: index, now: now)
     }
+    structuredCount = 0
+  }
+
+  /// Whether the target is to have this line, which is counted.
+  private mutating func isSampled(_ index: Int) -> Bool {
+    let size = targets[index].sampleSize
+    guard size > 0 else { return true }
+    let place = Int(looked[index]) + 1
+    looked[index] = place == size ? 0 : UInt32(place)
+    for range in targets[index].sampledPlaces where sampledPlaces[range].contains(place) {
+      return true
+    }
+    return false
   }
 
   private func range(of group: LogGroup) -> Range<Int> {
@@ -213,8 +251,10 @@ public struct LogSink: ~Copyable {
     }
   }
 
-  private mutating func send(upTo end: Int, _ level: UInt8, to target: Target, now: Int64) {
-    let start = Self.putHeader(of: target, level, date, headers, &buffer)
+  private mutating func send(upTo end: Int, _ level: UInt8, to index: Int, now: Int64) {
+    let target = targets[index]
+    let start = Self.putHeader(
+      of: target, level, date, headers, structured, structuredCount, &buffer)
     // The newline is part of the length, and of every line, cut or not.
     let newline = min(end, start + target.maxLength - 1)
     let covered = buffer.replace(at: newline, by: UInt8(ascii: "\n"))
@@ -225,11 +265,16 @@ public struct LogSink: ~Copyable {
   /// Puts a header in front of the message, and returns where the line begins now.
   private static func putHeader(
     of target: Target, _ level: UInt8, _ date: LogDate, _ headers: ByteStore,
-    _ buffer: inout LineBuffer
+    _ structured: borrowing LineBuffer, _ structuredCount: Int, _ buffer: inout LineBuffer
   ) -> Int {
     var writer = buffer.header()
     appendStart(of: target, level, date, to: &writer)
     writer.append(headers.span(target.header))
+    if target.format == .rfc5424 {
+      if structuredCount == 0 { writer.append("-") }
+      writer.append(structured.span(0..<structuredCount))
+      writer.append(" ")
+    }
     let end = writer.end
     return buffer.moveHeader(of: end)
   }
@@ -278,7 +323,8 @@ public struct LogSink: ~Copyable {
     case .local: "\(host.map { $0 + " " } ?? "")\(tag)[\(processID)]: "
     // RFC 3164 makes the host mandatory.
     case .rfc3164: "\(host ?? "localhost") \(tag)[\(processID)]: "
-    case .rfc5424: "\(host ?? "-") \(tag) \(processID) - - "
+    // No message identifier; structured data is each line's own.
+    case .rfc5424: "\(host ?? "-") \(tag) \(processID) - "
     case .priority, .short, .timed, .iso, .raw: ""
     }
   }

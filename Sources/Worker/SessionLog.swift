@@ -109,6 +109,9 @@ public struct SessionLog: ~Copyable {
       ? text.putConnect(session.record, into: &sink.buffer)
       : text.put(
         session, rules, date: date, isEarly: moment == .connected, into: &sink.buffer)
+    let isEarly = moment == .connected
+    sink.structuredCount = text.putStructuredData(
+      session, rules, date: date, isEarly: isEarly, into: &sink.structured)
     let isError = session.record.isError && policy.separatesErrors && !policy.logsConnect
     sink.send(
       upTo: end, isError ? .error : .info, to: .frontend(frontend), now: now)
@@ -132,19 +135,26 @@ public struct SessionLog: ~Copyable {
   /// come, a hello that is none.
   ///
   /// - Parameters:
-  ///   - record: `accepted`, `client`, `frontend`, `bind` and `bytesUp` count.
+  ///   - session: Of its record `accepted`, `client`, `frontend`, `bind` and `bytesUp` count, and
+  ///     what an `error-log-format` asks for.
   ///   - message: The reason, without a full stop.
+  ///   - rules: What evaluates the expressions of an `error-log-format`.
   ///   - now: Microseconds since 1970.
   public mutating func refuse(
-    _ record: SessionLogRecord, _ message: StaticString, now: Int64
+    _ session: borrowing LoggedSession, _ message: StaticString, _ rules: borrowing RuleSet,
+    now: Int64
   ) {
-    let policy = policies[Int(record.frontend)]
-    guard policy.hasTargets, !(policy.skipsNull && record.bytesUp == 0) else { return }
-    date.set(record.accepted)
-    let end = text.putRefusal(record, date: date, message, into: &sink.buffer)
+    let frontend = Int(session.record.frontend)
+    let policy = policies[frontend]
+    guard policy.hasTargets, !(policy.skipsNull && session.record.bytesUp == 0) else { return }
+    date.set(session.record.accepted)
+    var session = copy session
+    session.refusal = message
+    let end = text.putRefusal(session, rules, date: date, into: &sink.buffer)
+    sink.structuredCount = text.putStructuredData(
+      session, rules, date: date, isEarly: false, into: &sink.structured)
     sink.send(
-      upTo: end, policy.separatesErrors ? .error : .info, to: .frontend(Int(record.frontend)),
-      now: now)
+      upTo: end, policy.separatesErrors ? .error : .info, to: .frontend(frontend), now: now)
   }
 
   /// Writes what is no session's: to the targets of `group`.
@@ -172,6 +182,8 @@ public struct LoggedSession: ~Escapable {
   public var place = Facts.Place()
   /// `%lc`, which the log knows.
   var lineCount: UInt64 = 0
+  /// Why it never became a session; empty if it did.
+  var refusal: StaticString = ""
 
   /// What of the session expressions can still see.
   var facts: Facts {

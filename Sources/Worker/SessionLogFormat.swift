@@ -65,6 +65,8 @@ enum LogVariable: String, BitwiseCopyable, CaseIterable {
   case cipher = "sslc"
   case version = "sslv"
   case lineCount = "lc"
+  /// Why the connection was refused before it became a session.
+  case refusal = "fc_err_str"
   case request = "r"
   case method = "HM"
   case path = "HP"

@@ -6,8 +6,16 @@ import Rules
 struct SessionLogText {
   private var store = ByteStore()
   private var pieces: [LogPiece] = []
-  /// By frontend: its format among the pieces.
-  private var formats: [Range<Int>] = []
+  /// By frontend: its formats among the pieces.
+  private var formats: [Formats] = []
+
+  private struct Formats {
+    var session: Range<Int>
+    /// Nil for the reference's own line.
+    var refusal: Range<Int>?
+    /// Empty where there is none.
+    var structured = 0..<0
+  }
 
   private var frontends: [ByteStore.Part] = []
   private var backends: [ByteStore.Part] = []
@@ -40,13 +48,22 @@ struct SessionLogText {
       binds.append(store.insert((bind.name ?? String(number)).utf8))
       bindNumbers.append(number)
     }
-    let start = pieces.count
+    // Numbered as `LogSettings.items` has them.
     var samples = 0
-    for item in frontend.log.format.items {
+    let session = insert(frontend.log.format.items, &samples)
+    let refusal = frontend.log.errorFormat.map { insert($0, &samples) }
+    let structured = insert(frontend.log.structuredData, &samples)
+    formats.append(Formats(session: session, refusal: refusal, structured: structured))
+  }
+
+  /// - Returns: where the items are among the pieces.
+  private mutating func insert(_ items: [LogItem], _ samples: inout Int) -> Range<Int> {
+    let start = pieces.count
+    for item in items {
       pieces += item.pieces(in: &store, sample: samples)
       if case .sample = item { samples += 1 }
     }
-    formats.append(start..<pieces.count)
+    return start..<pieces.count
   }
 
   // MARK: What is no longer in the configuration
@@ -55,9 +72,8 @@ struct SessionLogText {
   mutating func addFrontend(_ name: String) {
     frontends.append(store.insert(name.utf8))
     firstBinds.append(binds.count)
-    let start = pieces.count
-    for item in LogItem.tcp { pieces += item.pieces(in: &store, sample: 0) }
-    formats.append(start..<pieces.count)
+    var samples = 0
+    formats.append(Formats(session: insert(LogItem.tcp, &samples)))
   }
 
   /// - Returns: the index of the bind within its frontend.
@@ -100,12 +116,18 @@ struct SessionLogText {
     return line.end
   }
 
-  /// `127.0.0.1:36844 [24/Nov/2026:15:06:45.767] f4/b5: MESSAGE`
+  /// The line of the frontend's `error-log-format`, else
+  /// `127.0.0.1:36844 [24/Nov/2026:15:06:45.767] f4/b5: MESSAGE`.
   func putRefusal(
-    _ record: SessionLogRecord, date: LogDate, _ message: StaticString,
+    _ session: borrowing LoggedSession, _ rules: borrowing RuleSet, date: LogDate,
     into buffer: inout LineBuffer
   ) -> Int {
+    let record = session.record
     var line = buffer.message()
+    if let own = formats[Int(record.frontend)].refusal {
+      put(own, session, rules, date: date, isEarly: false, to: &line)
+      return line.end
+    }
     if record.client == .none {
       line.append("unix:")
       line.append(decimal: bindNumber(record.frontend, record.bind))
@@ -119,7 +141,7 @@ struct SessionLogText {
     line.append("/")
     line.append(store.span(binds[firstBinds[Int(record.frontend)] + Int(record.bind)]))
     line.append(": ")
-    line.append(message)
+    line.append(session.refusal)
     return line.end
   }
 
@@ -129,7 +151,28 @@ struct SessionLogText {
     into buffer: inout LineBuffer
   ) -> Int {
     var line = buffer.message()
-    for index in formats[Int(session.record.frontend)] {
+    let format = formats[Int(session.record.frontend)].session
+    put(format, session, rules, date: date, isEarly: isEarly, to: &line)
+    return line.end
+  }
+
+  /// The structured data of the frontend's lines; 0 bytes where it has none.
+  func putStructuredData(
+    _ session: borrowing LoggedSession, _ rules: borrowing RuleSet, date: LogDate, isEarly: Bool,
+    into buffer: inout LineBuffer
+  ) -> Int {
+    let format = formats[Int(session.record.frontend)].structured
+    guard !format.isEmpty else { return 0 }
+    var line = buffer.message()
+    put(format, session, rules, date: date, isEarly: isEarly, to: &line)
+    return line.end
+  }
+
+  private func put(
+    _ format: Range<Int>, _ session: borrowing LoggedSession, _ rules: borrowing RuleSet,
+    date: LogDate, isEarly: Bool, to line: inout LineWriter
+  ) {
+    for index in format {
       let piece = pieces[index]
       switch piece.content {
       case .text(let range): line.append(store.span(range))
@@ -151,7 +194,6 @@ struct SessionLogText {
         }
       }
     }
-    return line.end
   }
 
   private func append(_ endpoint: Endpoint, to line: inout LineWriter) {
@@ -223,6 +265,7 @@ struct SessionLogText {
     case .requestCookie, .responseCookie, .cipher, .version:
       append(text: Span(), encoding, to: &line)
     case .lineCount: line.append(decimal: session.lineCount)
+    case .refusal: append(shortText: session.refusal, encoding, to: &line)
     case .request, .method, .path, .pathOnly, .query, .uri, .httpVersion:
       append(text: ("<BADREQ>" as StaticString).bytes, encoding, to: &line)
     case .requestHeaders, .requestHeaderList, .responseHeaders, .responseHeaderList: break

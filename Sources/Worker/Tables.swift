@@ -381,6 +381,6 @@ extension LogSettings {
   }
 
   private func contains(_ test: (LogItem) -> Bool) -> Bool {
-    if case .custom(let items) = format { items.contains(where: test) } else { false }
+    items.contains(where: test)
   }
 }

@@ -19,7 +19,7 @@ struct Sluicectl: ParsableCommand {
     version: ReleaseNumber.text,
     subcommands: [
       Status.self, Servers.self, Sessions.self, Statistics.self, Ready.self, Drain.self,
-      Maintenance.self, Reload.self, Raw.self, Version.self,
+      Maintenance.self, Reload.self, Explain.self, Raw.self, Version.self,
     ],
     defaultSubcommand: Status.self)
 

@@ -81,14 +81,14 @@ struct Status: ParsableCommand {
   /// What listeners refused, in words: it says more than a column of zeroes.
   private static func refused(_ rows: [StatRow]) -> [String] {
     let kinds = [
-      ("not_tls", "were not TLS"), ("hello_timeouts", "sent no whole ClientHello in time"),
+      ("not_tls", "did not speak TLS"), ("hello_timeouts", "sent no whole ClientHello in time"),
       ("bad_hellos", "sent a malformed ClientHello"),
       ("unknown_names", "asked for a name that no certificate has"),
       ("bad_proxy_headers", "sent no valid PROXY header"),
     ]
     return rows.filter(\.isFrontend).flatMap { row in
       kinds.filter { row[$0.0] != "0" && !row[$0.0].isEmpty }
-        .map { "\(row["pxname"]): \(row[$0.0]) connections refused that \($0.1)" }
+        .map { "\(row["pxname"]): refused \(row[$0.0]) that \($0.1)" }
     }
   }
 }

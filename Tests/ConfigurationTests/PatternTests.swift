@@ -85,9 +85,11 @@ struct PatternTests {
        acl a req.ssl_sni -m reg "12 ("
        acl a req.ssl_sni -i -m reg -f names
        acl a req.ssl_sni -m str 4(
+       acl a req.ssl_sni,regsub([,x,gi) -m str b
       """
     let result = load(bytes: Array(text.utf8), patterns: ["names": "ok\n  012(\n"]) {
       pattern, ignoresCase in
+      if pattern == "[" { return RegularExpressionFault(message: "open", offset: 0) }
       guard let offset = pattern.utf8.firstIndex(of: UInt8(ascii: "(")) else { return nil }
       return RegularExpressionFault(
         message: ignoresCase ? "caseless" : "bad",
@@ -97,6 +99,7 @@ struct PatternTests {
       (1, 2, 6, "bad regular expression '012(': caseless"),
       (0, 2, 34, "bad regular expression '0123(': bad"),
       (0, 3, 27, "bad regular expression '12 (': bad"),
+      (0, 6, 8, "bad regular expression '[': open"),
     ]
     for (file, line, column, message) in expected {
       #expect(

@@ -1,5 +1,6 @@
 import Configuration
 import Linux
+import Rules
 import Testing
 
 @testable import Master
@@ -32,6 +33,39 @@ struct ArgumentsTests {
     ])
   func actions(words: [String], action: Arguments.Action) throws {
     #expect(try Arguments(words).action == action)
+  }
+
+  @Test("explain takes what describes a connection, wherever the files are named")
+  func explain() throws {
+    var supposed = SupposedConnection()
+    supposed.serverName = "a.test"
+    supposed.protocols = ["h2", "http/1.1"]
+    supposed.client = Endpoint(address: IPAddress(ipv4: 0x0a00_0001), port: 7)
+    supposed.destinationPort = 443
+    let flags = [
+      "--sni", "a.test", "--alpn", "h2,http/1.1", "--src", "10.0.0.1:7", "--dst-port", "443",
+    ]
+    for words in [["-f", "a", "explain"] + flags, ["explain"] + flags + ["-f", "a"]] {
+      let arguments = try Arguments(words)
+      #expect(arguments.action == .explain(supposed))
+      #expect(arguments.files == ["a"])
+    }
+    #expect(failure("--sni", "a.test") == "option '--sni' belongs behind 'explain'")
+    #expect(failure("explain", "--src", "x") == "option '--src' needs an address, not 'x'")
+  }
+
+  @Test("libraries are read from a process's map, each once")
+  func libraries() {
+    let maps = """
+      55d0-55d1 r--p 00000000 fe:00 12  /usr/sbin/sluice
+      55d1-55d2 r-xp 00001000 fe:00 12  /usr/sbin/sluice
+      7f00-7f01 rw-p 00000000 00:00 0
+      7f02-7f03 rw-s 00000000 00:01 9   /memfd:sluice-ledger (deleted)
+      7f04-7f05 r-xp 00000000 fe:00 13  /lib/a directory/libc.so.6
+      7ffd-7ffe rw-p 00000000 00:00 0   [stack]
+      """
+    #expect(
+      LinkedLibraries.paths(in: maps) == ["/usr/sbin/sluice", "/lib/a directory/libc.so.6"])
   }
 
   @Test("-sf and -st take the numbers that follow, and none from an empty pid file")

@@ -94,7 +94,7 @@ struct LogSinkTests {
     var log = configuration.log()
     log.log(LoggedSession(.failed), .ended, rules, now: moment)
     log.log(LoggedSession(.plain), .ended, rules, now: moment)
-    log.refuse(.plain, "no", now: moment)
+    log.refuse(LoggedSession(.plain), "no", rules, now: moment)
     #expect(try listener.all().map { $0.prefix(3) } == ["<3>", "<6>", "<3>"])
   }
 

@@ -144,6 +144,64 @@ struct SessionLogTests {
         == "127.0.0.1:53230 [\(day).765] f1 bk/<NOSRV> -1/-1/0 0 SC 1/1/0/0/0 0/0\n")
   }
 
+  @Test("error-log-format replaces the line of a refusal, samples of both formats apart")
+  func ownRefusal() throws {
+    let listener = try Listener()
+    var target = listener.target
+    target.format = .raw
+    var configuration = ProxyConfiguration(.custom([.sample(.init(fetch: .serverName))]), target)
+    configuration.frontends[0].log.errorFormat = [
+      .variable("ft"), .text(" "), .variable("fc_err_str", .quoted), .text(" "),
+      .sample(.init(fetch: .constant(.integer(6)), converters: [.arithmetic(.add, .number(1))])),
+    ]
+    let rules = try RuleSet(compiling: configuration)
+    var log = configuration.log()
+    log.refuse(LoggedSession(.plain), "not TLS", rules, now: 0)
+    let name = Array("a.test".utf8)
+    let session = LoggedSession(
+      .plain, serverName: name.span, protocolNames: Span(), helloType: 1, helloVersion: 0x0303)
+    log.log(session, .ended, rules, now: 0)
+    #expect(try listener.all() == ["f1 \"not TLS\" 7\n", "a.test\n"])
+  }
+
+  @Test("log-format-sd stands in the header of RFC 5424, and nowhere else")
+  func structuredData() throws {
+    let listener = try Listener()
+    var (plain, structured) = (listener.target, listener.target)
+    plain.format = .raw
+    structured.format = .rfc5424
+    var configuration = ProxyConfiguration(.custom([.text("line")]), plain, structured)
+    configuration.frontends[0].log.structuredData = [
+      .text("[sni@1 name=\""), .sample(.init(fetch: .serverName), .escaped), .text("\"]"),
+    ]
+    let rules = try RuleSet(compiling: configuration)
+    var log = configuration.log()
+    let name = Array("a]b".utf8)
+    let session = LoggedSession(
+      .plain, serverName: name.span, protocolNames: Span(), helloType: 1, helloVersion: 0x0303)
+    log.log(session, .ended, rules, now: 0)
+    let message = Array("no session's".utf8)
+    log.note(message.span, .info, to: .frontend(0), now: 0)
+    let lines = try listener.all()
+    #expect(lines.count == 4)
+    #expect(lines.first == "line\n")
+    #expect(lines.dropFirst().first?.hasSuffix(" - [sni@1 name=\"a\\]b\"] line\n") == true)
+    #expect(lines.last?.hasSuffix(" - - no session's\n") == true)
+  }
+
+  @Test("a sampled target gets the lines whose places it names")
+  func sampling() throws {
+    let listener = try Listener()
+    var target = listener.target
+    target.format = .raw
+    target.sampling = .init(size: 5, ranges: [2...3, 5...5])
+    let configuration = ProxyConfiguration(.custom([.variable("lc")]), target)
+    let rules = try RuleSet(compiling: configuration)
+    var log = configuration.log()
+    for _ in 0..<11 { log.log(LoggedSession(.plain), .ended, rules, now: 0) }
+    #expect(try listener.all() == ["1\n", "2\n", "4\n", "6\n", "7\n", "9\n"])
+  }
+
   @Test("a session without a backend bears its frontend's name")
   func noBackend() throws {
     var record = SessionLogRecord.failed
@@ -228,15 +286,17 @@ struct SessionLogTests {
     target.format = .raw
     var configuration = ProxyConfiguration(.tcp, target)
     configuration.frontends[0].log.skipsNull = true
+    let rules = try RuleSet(compiling: configuration)
     var log = configuration.log()
     var record = SessionLogRecord.plain
     log.refuse(
-      record, "Received something which does not look like a PROXY protocol header", now: 0)
+      LoggedSession(record),
+      "Received something which does not look like a PROXY protocol header", rules, now: 0)
     record.bind = 1
     record.client = .none
-    log.refuse(record, "not TLS", now: 0)
+    log.refuse(LoggedSession(record), "not TLS", rules, now: 0)
     record.bytesUp = 0
-    log.refuse(record, "nothing came", now: 0)
+    log.refuse(LoggedSession(record), "nothing came", rules, now: 0)
     #expect(
       try listener.all() == [
         "127.0.0.1:53230 [\(day).765] f1/b1: "

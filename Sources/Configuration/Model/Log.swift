@@ -14,6 +14,11 @@ public struct LogSettings: Sendable {
   /// Where to: the proxy's own targets, those of `global` included where it says `log global`.
   public var targets: [LogTarget] = []
   public var format = Format.connect
+  /// `error-log-format`: what is written of connections that are refused before they are sessions;
+  /// nil for HAProxy's own line.
+  public var errorFormat: [LogItem]?
+  /// `log-format-sd`: the structured data of RFC 5424, at targets that have it; empty for none.
+  public var structuredData: [LogItem] = []
   public var tag: String?
   /// `option dontlognull`.
   public var skipsNull = false
@@ -25,6 +30,13 @@ public struct LogSettings: Sendable {
   public var logsEarly = false
 
   public init() {}
+
+  /// The items of all its formats, in the order in which their samples are numbered.
+  public var items: [LogItem] {
+    var items: [LogItem] = []
+    if case .custom(let own) = format { items = own }
+    return items + (errorFormat ?? []) + structuredData
+  }
 }
 
 /// A piece of a `log-format` line.
@@ -78,8 +90,21 @@ public struct LogTarget: Equatable, Sendable {
     case raw
   }
 
+  /// `sample RANGES:SIZE`: of each so many lines, those whose places are in the ranges.
+  public struct Sampling: Equatable, Sendable {
+    public var size: Int
+    /// Places from 1, in order and apart from each other.
+    public var ranges: [ClosedRange<Int>]
+
+    public init(size: Int, ranges: [ClosedRange<Int>]) {
+      self.size = size
+      self.ranges = ranges
+    }
+  }
+
   public var address: Address
   public var format = Format.local
+  public var sampling: Sampling?
   /// Longest line in bytes; longer ones are cut. `len`, 1024 by default.
   public var maxLength = 1024
   /// syslog facility number, 0…23.

@@ -48,9 +48,4 @@ public struct PatternMap: Sendable {
   public func value(_ entry: Entry) -> ArraySlice<UInt8> {
     bytes[Int(entry.valueStart)..<Int(entry.valueStart + entry.valueLength)]
   }
-
-  /// The line of the file that an entry is on, from 1.
-  public func line(of entry: Entry) -> Int {
-    1 + bytes[..<Int(entry.keyStart)].count { $0 == 0x0a }
-  }
 }

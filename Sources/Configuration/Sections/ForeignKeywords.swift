@@ -152,7 +152,7 @@ enum ForeignKeywords {
       reqtarpit block appsession
       """, .needsHTTP
     ),
-    ("error-log-format log-format-sd log-steps", .skipped("lines keep their usual format")),
+    ("log-steps", .skipped("lines are written when sessions end")),
     ("hash-balance-factor", .skipped("hashing does not look at the load")),
     ("force-persist ignore-persist", .skipped("there is no persistence")),
     ("bind-process", .removed("all workers serve all binds")),

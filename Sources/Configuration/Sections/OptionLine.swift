@@ -113,13 +113,13 @@ extension ConfigurationReader {
         statement.isAtEnd ? -1 : try statement.integer("a number of retries", in: -1000...1000)
       settings.redispatch = isOn ? interval : 0
     case .skipNormal, .skipNull, .separateErrors, .logEarly, .tcpLog, .httpLog, .httpsLog:
-      setLogOption(option, isOn, &statement, &settings.log.settings)
+      try setLogOption(option, isOn, &statement, &settings.log.settings)
     }
   }
 
   private mutating func setLogOption(
     _ option: Option, _ isOn: Bool, _ statement: inout Statement, _ log: inout LogSettings
-  ) {
+  ) throws(Diagnostic) {
     switch option {
     case .skipNormal: log.skipsNormal = isOn
     case .skipNull: log.skipsNull = isOn
@@ -127,17 +127,13 @@ extension ConfigurationReader {
     case .logEarly: log.logsEarly = isOn
     default:
       log.format = isOn ? .tcp : .connect
-      warnOfLogFormat(option, &statement)
-    }
-  }
-
-  private mutating func warnOfLogFormat(_ option: Option, _ statement: inout Statement) {
-    if option != .tcpLog {
-      self.log.warn(
-        statement.span, "'option \(option.rawValue)' needs 'mode http'; it is taken as tcplog")
-    }
-    if statement.skip("clf") {
-      self.log.warn(statement.span, "the clf form of log lines is not supported in this version")
+      if option != .tcpLog {
+        self.log.warn(
+          statement.span, "'option \(option.rawValue)' needs 'mode http'; it is taken as tcplog")
+      }
+      guard statement.skip("clf"), isOn else { return }
+      let format = Word(text: Self.commonFormat, column: 1, length: 1)
+      log.format = .custom(try logFormat(format, of: statement))
     }
   }
 

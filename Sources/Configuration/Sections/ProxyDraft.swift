@@ -77,7 +77,7 @@ struct ProxySettings {
 struct BackendRuleDraft {
   let reference: Reference
   let pieces: [TextPiece]
-  let condition: Condition?
+  var condition: Condition?
 }
 
 /// A proxy as it is read: its references are names still.

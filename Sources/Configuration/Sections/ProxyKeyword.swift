@@ -16,12 +16,14 @@ enum ProxyKeyword: String, CaseIterable {
   case description
   case disabled
   case enabled
+  case errorLogFormat = "error-log-format"
   case fullConnections = "fullconn"
   case hashType = "hash-type"
   case httpCheck = "http-check"
   case id
   case log
   case logFormat = "log-format"
+  case logFormatStructured = "log-format-sd"
   case logTag = "log-tag"
   case maxConnections = "maxconn"
   case mode
@@ -47,7 +49,8 @@ enum ProxyKeyword: String, CaseIterable {
   var roles: ProxyRoles {
     switch self {
     case .backlog, .clientKeepaliveCount, .clientKeepaliveIdle, .clientKeepaliveInterval,
-      .clientTimeout, .defaultBackend, .maxConnections, .rateLimit, .logFormat:
+      .clientTimeout, .defaultBackend, .maxConnections, .rateLimit, .logFormat,
+      .logFormatStructured, .errorLogFormat:
       [.defaults, .frontend]
     case .balance, .connectTimeout, .defaultServer, .fullConnections, .hashType, .httpCheck,
       .redispatch,

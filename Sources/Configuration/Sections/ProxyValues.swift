@@ -17,7 +17,8 @@ extension ConfigurationReader {
     case .source:
       let word = try statement.require("an address")
       draft.settings.source = try source(word, &statement)
-    case .log, .logFormat, .logTag: try readLogLine(keyword, &statement, &draft.settings.log)
+    case .log, .logFormat, .logFormatStructured, .errorLogFormat, .logTag:
+      try readLogLine(keyword, &statement, &draft.settings.log)
     case .redispatch:
       warnOfRename(statement, "option redispatch")
       draft.settings.redispatch = -1
@@ -94,6 +95,12 @@ extension ConfigurationReader {
     case .logFormat:
       let word = try statement.require("a format")
       draft.settings.format = .custom(try logFormat(word, of: statement))
+    case .logFormatStructured:
+      let word = try statement.require("a format")
+      draft.settings.structuredData = try logFormat(word, of: statement)
+    case .errorLogFormat:
+      let word = try statement.require("a format")
+      draft.settings.errorFormat = try logFormat(word, of: statement)
     default:
       if statement.skip("global") {
         draft.usesGlobal = true

@@ -270,10 +270,11 @@ extension ConfigurationReader {
     let span = statement.span(of: word)
     let isMadeUp = word.text.includes("%[")
     let pieces = isMadeUp ? try textPieces(word, of: statement) : []
-    let condition = try condition(&statement, &draft.settings.scope)
-    draft.backendRules.append(
-      BackendRuleDraft(
-        reference: Reference(name: word.text, span: span), pieces: pieces, condition: condition))
+    var rule = BackendRuleDraft(
+      reference: Reference(name: word.text, span: span), pieces: pieces, condition: nil)
+    // Whatever is wrong with its condition, the backend is looked for too.
+    defer { draft.backendRules.append(rule) }
+    rule.condition = try condition(&statement, &draft.settings.scope)
   }
 
   mutating func readUseServer(
@@ -286,8 +287,9 @@ extension ConfigurationReader {
         hint: "write one rule for each server")
     }
     let reference = Reference(name: word.text, span: statement.span(of: word))
-    let condition = try condition(&statement, &draft.settings.scope)
-    draft.serverRules.append((reference, condition))
+    var parsed: Condition?
+    defer { draft.serverRules.append((reference, parsed)) }
+    parsed = try condition(&statement, &draft.settings.scope)
   }
 }
 

@@ -92,13 +92,18 @@ struct AddressSyntax {
     return address
   }
 
-  /// Whether the host may be a name to resolve (RFC 1123 letters, and the underscore of service
-  /// names).
+  /// Whether the host may be a name to resolve (RFC 1123 section 2.1, and the underscore of service
+  /// names): labels of 1 to 63 letters, digits and inner hyphens, the last one no number.
   var isName: Bool {
-    guard !host.isEmpty, host.utf8.count <= 253 else { return false }
-    return host.utf8.allSatisfy {
-      $0.isVariableName || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".")
-    } && host.utf8.contains(where: \.isLetter)
+    let hyphen = UInt8(ascii: "-")
+    let name = host.hasSuffix(".") ? String(host.dropLast()) : host
+    guard !name.isEmpty, name.utf8.count <= 253 else { return false }
+    let labels = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    let areLabels = labels.allSatisfy { label in
+      (1...63).contains(label.count) && label.first != hyphen && label.last != hyphen
+        && label.allSatisfy { $0.isVariableName || $0 == hyphen }
+    }
+    return areLabels && labels.last?.allSatisfy(\.isDigit) == false
   }
 
   /// A port number, 0…65535.

@@ -21,7 +21,7 @@ extension ConfigurationReader {
     case "field", "word": return try Self.part(call)
     case "ltrim": return .trimStart(try Self.letters(call))
     case "rtrim": return .trimEnd(try Self.letters(call))
-    case "regsub": return try Self.substitution(call)
+    case "regsub": return try substitution(call)
     case "concat":
       try call.require(0...3, "before,variable,after")
       let name = call.text(1)
@@ -126,15 +126,19 @@ extension ConfigurationReader {
     return call.bytes(0)
   }
 
-  private static func substitution(_ call: Call) throws(Diagnostic) -> SampleExpression.Converter {
+  private func substitution(_ call: Call) throws(Diagnostic) -> SampleExpression.Converter {
     try call.require(2...3, "pattern,replacement,flags")
     let flags = call.text(2)
     guard flags.utf8.allSatisfy({ $0 == UInt8(ascii: "g") || $0 == UInt8(ascii: "i") }) else {
       throw call.error("unknown flags '\(flags)'", hint: "expected g, i or gi")
     }
+    let ignoresCase = flags.includes("i")
+    if let fault = judge?(call.text(0), ignoresCase) {
+      throw call.error("bad regular expression '\(call.text(0))': \(fault.message)")
+    }
     return .substitute(
       pattern: call.text(0), replacement: call.bytes(1), all: flags.includes("g"),
-      ignoresCase: flags.includes("i"))
+      ignoresCase: ignoresCase)
   }
 
   /// `24`, or `255.255.255.0`.

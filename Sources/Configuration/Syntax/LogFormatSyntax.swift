@@ -14,6 +14,11 @@ extension ConfigurationReader {
     CC CS HM HP HPO HQ HU HV ST TR Ti Tq Tr hrl hs hsl r sslc sslv tr trg trl
     """)
 
+  /// `option tcplog clf`
+  static let commonFormat =
+    #"%{+Q}o %{-Q}ci - - [%T] "TCP " 000 %B "" "" %cp %ms %ft %b %s %Th %Tw %Tc %Tt %U %ts-- "#
+    + #"%ac %fc %bc %sc %rc %sq %bq "" "" "#
+
   mutating func logFormat(_ word: Word, of statement: Statement) throws(Diagnostic) -> [LogItem] {
     var format = LogFormat(word.text)
     let span = statement.span(of: word)
@@ -51,6 +56,7 @@ extension ConfigurationReader {
   private mutating func logSample(
     _ text: String, _ encoding: LogEncoding, _ word: Word, _ statement: Statement
   ) throws(Diagnostic) -> LogItem {
+    if text == "fc_err_str" { return .variable(text, encoding) }
     let name = String(text.prefix { $0 != "(" && $0 != "," })
     if ForeignWords.fetches.contains(name), !SampleExpression.names.contains(name) {
       // A log line with a dash is worth more than a refused configuration.

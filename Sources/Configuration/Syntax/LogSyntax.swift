@@ -44,15 +44,47 @@ extension ConfigurationReader {
       case "format":
         _ = statement.next()
         target.format = try statement.choice("log format", Self.formats)
-      case "sample", "profile":
+      case "sample":
         _ = statement.next()
-        _ = try statement.require("an argument of '\(word.text)'")
+        target.sampling = try Self.sampling(&statement)
+      case "profile":
+        _ = statement.next()
+        _ = try statement.require("an argument of 'profile'")
         log.warn(
-          statement.span(of: word), "'\(word.text)' of 'log' is not supported in this version",
-          hints: ["every line is logged"])
+          statement.span(of: word), "'profile' of 'log' is not supported in this version",
+          hints: ["lines keep the format of their proxy"])
       default: return
       }
     }
+  }
+
+  /// `1:10` or `2-3,8-11:16`: the ranges of places, and of how many lines.
+  private static func sampling(
+    _ statement: inout Statement
+  ) throws(Diagnostic) -> LogTarget.Sampling {
+    let word = try statement.require("which lines of how many, such as 1:10")
+    let (list, count) = word.text.split(atFirst: ":")
+    let ranges = list.split(separator: ",", omittingEmptySubsequences: false).map {
+      range(String($0))
+    }
+    let sorted = ranges.compactMap(\.self).sorted { $0.lowerBound < $1.lowerBound }
+    let overlaps = zip(sorted, sorted.dropFirst()).contains { $0.upperBound >= $1.lowerBound }
+    guard let size = Int(count ?? ""), (1...Int(Int32.max)).contains(size),
+      sorted.count == ranges.count, !overlaps, let last = sorted.last, last.upperBound <= size
+    else {
+      throw statement.span(of: word).error(
+        "bad sample '\(word.text)'",
+        hint: "expected places and a size, such as 1:10 or 2-3,8-11:16")
+    }
+    return LogTarget.Sampling(size: size, ranges: sorted)
+  }
+
+  private static func range(_ text: String) -> ClosedRange<Int>? {
+    let (low, high) = text.split(atFirst: "-")
+    guard let first = Int(low), let last = high == nil ? first : Int(high ?? ""), first >= 1,
+      first <= last
+    else { return nil }
+    return first...last
   }
 
   private static func facility(_ statement: inout Statement) throws(Diagnostic) -> UInt8 {

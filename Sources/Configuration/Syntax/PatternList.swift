@@ -129,7 +129,8 @@ struct PatternList {
     let width = address.isIPv4 && !isMapped ? 32 : 128
     let length = try mask.map { text throws(Failure) in try prefixLength(text, width) } ?? width
     guard !isMapped || length >= 96 else { throw Failure("the prefix spans both families") }
-    return masked(address, isMapped ? length - 96 : length)
+    let ownLength = isMapped ? length - 96 : length
+    return Network(address: address.masked(to: ownLength), prefixLength: ownLength)
   }
 
   /// `10` or `10.12`: the missing parts are zero.
@@ -156,13 +157,5 @@ struct PatternList {
     let length = (~mask.ipv4).leadingZeroBitCount
     let isContiguous = length + mask.ipv4.trailingZeroBitCount == 32 || mask.ipv4 == 0
     return isContiguous ? length : nil
-  }
-
-  private static func masked(_ address: IPAddress, _ length: Int) -> Network {
-    let bits = address.isIPv4 ? length + 96 : length
-    let high = bits >= 64 ? UInt64.max : ~(UInt64.max >> UInt64(bits))
-    let low = bits <= 64 ? 0 : ~(bits == 128 ? 0 : UInt64.max >> UInt64(bits - 64))
-    return Network(
-      address: IPAddress(high: address.high & high, low: address.low & low), prefixLength: length)
   }
 }

@@ -13,7 +13,8 @@ extension UInt8 {
   /// Blanks of the language; line ends are dealt with before.
   var isBlank: Bool { self == 0x20 || self == 0x09 || self == 0x0b || self == 0x0c }
 
-  var hexadecimalValue: UInt8? {
+  /// What it stands for as a hexadecimal digit; nil if it is none.
+  public var hexadecimalValue: UInt8? {
     switch self {
     case 0x30...0x39: self - 0x30
     case 0x41...0x46: self - 0x41 + 10

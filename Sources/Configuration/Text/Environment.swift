@@ -35,7 +35,8 @@ struct Environment {
   /// Formats that the language offers by name.
   private static let builtIn = [
     "HAPROXY_TCP_LOG_FMT":
-      "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq"
+      "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq",
+    "HAPROXY_TCP_CLF_LOG_FMT": ConfigurationReader.commonFormat,
   ]
 
   /// Expands `$NAME` and `${NAME}` wherever they stand, as addresses allow outside quotes too.

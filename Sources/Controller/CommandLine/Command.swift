@@ -52,7 +52,8 @@ struct CommandTable: Sendable {
   private static let always: Set<String> = ["help", "prompt", "quit"]
 
   static let all: CommandTable = CommandTable(
-    commands: (ShowCommands.all + ServerCommands.all + SessionCommands.all + ProcessCommands.all)
+    commands: (ShowCommands.all + ServerCommands.all + SessionCommands.all + ProcessCommands.all
+      + ExplainCommand.all)
       .sorted { $0.usage < $1.usage } + ShellCommands.all)
 
   /// Runs one command.

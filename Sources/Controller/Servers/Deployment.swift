@@ -18,6 +18,8 @@ public struct Deployment: Sendable {
   let started = Clock.realtime
   let proxies: [Proxy]
   let servers: [ServerID]
+  /// The files that the configuration was read from, for who asks which line said what.
+  var snapshot = ConfigurationSnapshot()
 
   public init(
     configuration: ProxyConfiguration, slots: SlotMap, ledger: SharedLedger, generation: UInt64,
