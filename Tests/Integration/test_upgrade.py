@@ -127,7 +127,9 @@ def test_limits_and_queues_hold_over_layouts(installed, servers):
     """A place that was taken before the upgrade is none after it, and who waited is served when it is free."""
     server = servers(HoldingServer())
     port = free_port()
-    daemon, installation = installed(configuration(port, f"{server.at} maxconn 2"))
+    # Who waits has the time that two upgrades take on a busy machine.
+    text = configuration(port, f"{server.at} maxconn 2").replace("timeout connect", "timeout queue 60s\n    timeout connect")
+    daemon, installation = installed(text)
     held = [dial(port), dial(port)]
     assert [read_line(client) for client in held] == ["held", "held"]
     waiting = [dial(port)]
@@ -152,14 +154,13 @@ def test_places_of_old_workers_that_drain_count_in_the_new_layout(installed, ser
     """With `reload-sessions drain` nothing moves: the limit is one for both ledgers all the same."""
     server = servers(HoldingServer())
     port = free_port()
-    daemon, installation = installed(
-        configuration(port, f"{server.at} maxconn 1"), "reload-sessions drain"
-    )
+    text = configuration(port, f"{server.at} maxconn 1").replace("timeout connect", "timeout queue 60s\n    timeout connect")
+    daemon, installation = installed(text, "reload-sessions drain")
     held = dial(port)
     assert read_line(held) == "held"
     installation.use_next_release()
     daemon.reload()
-    waiting = dial(port, timeout=20)
+    waiting = dial(port, timeout=60)
     installation.use_this_release()
     daemon.reload()
     row = wait_until(lambda: (row := daemon.stats.row("be", "s1"))["scur"] == 1 and row)
@@ -198,6 +199,7 @@ def test_an_upgrade_to_another_layout_that_fails_after_the_exec_goes_back(instal
     daemon, installation = installed(configuration(port, server.at))
     daemon.expects_crash = True
     for _ in range(20):
+        wait_until(lambda: len(daemon.workers()) == daemon.workers_wanted, what="the workers of one generation alone")
         clients = [dial(port) for _ in range(10)]
         workers = {worker.pid for worker in daemon.workers()}
         seen, failures = len(daemon.notifications.messages), daemon.log.count("reload failed")
