@@ -17,8 +17,9 @@ public struct ControllerProcess: Sendable {
   private let sockets: [ControlSocket]
   private let group: MultiThreadedEventLoopGroup
 
-  /// How long clients may stay once another controller has taken over.
-  private static let farewell = Duration.seconds(5)
+  /// How long clients may stay once another controller has taken over: what they have asked for is
+  /// answered, and nothing of a generation is left a second after a reload.
+  private static let farewell = Duration.milliseconds(800)
   /// How long the first answers for names may take until the controller counts as ready.
   private static let nameBound = Duration.seconds(5)
 

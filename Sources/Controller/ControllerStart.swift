@@ -18,16 +18,19 @@ extension ControllerProcess {
     public var workers: Int
     /// Connections that all workers together may carry; 0 when the master does not say.
     public var maxConnections: Int
+    /// When the daemon began, in seconds since 1970; nil when the master does not say.
+    public var started: UInt64?
 
     public init(
       generation: UInt64, hasControlSocket: Bool = true, statsSockets: Int, workers: Int,
-      maxConnections: Int
+      maxConnections: Int, started: UInt64? = nil
     ) {
       self.generation = generation
       self.hasControlSocket = hasControlSocket
       self.statsSockets = statsSockets
       self.workers = workers
       self.maxConnections = maxConnections
+      self.started = started
     }
   }
 
@@ -58,7 +61,8 @@ extension ControllerProcess {
     }
     var deployment = Deployment(
       configuration: configuration, slots: slots, ledger: ledger, generation: order.generation,
-      workerCount: order.workers, maxConnections: order.maxConnections)
+      workerCount: order.workers, maxConnections: order.maxConnections,
+      daemonStart: order.started)
     deployment.snapshot = files
     return try ControllerProcess(
       deployment: deployment, master: master, sockets: sockets(configuration, order))

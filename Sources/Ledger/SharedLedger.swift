@@ -67,6 +67,9 @@
   /// How many workers the master has ended since they hung.
   public var hungWorkers: Cell { cell(at: Layout.hungWorkers) }
 
+  /// 1 while the node is being taken out: whoever asks is told that it is not ready.
+  public var isLeaving: Cell { cell(at: Layout.header + 56) }
+
   /// Takes a free lane for a worker to be, or none when all are taken. Only the master calls it.
   public func takeLane(generation: UInt64, workerSlot: Int, now: UInt64) -> Int? {
     for index in 0..<Self.laneCapacity {

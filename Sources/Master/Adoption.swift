@@ -199,6 +199,7 @@ extension Supervisor {
   /// All that ran is taken over.
   func finishAdoption() {
     phase = .running
+    letWorkersAccept()
     dismissOtherGenerations()
     reclaimLanes()
     // Places that the dead held may be what others wait for.

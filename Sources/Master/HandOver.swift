@@ -19,6 +19,8 @@ extension Supervisor {
   /// Gives those who have connections left another place to give them to: a worker that was to take
   /// them has died, and this is its successor.
   func handOverRest() {
+    // Who is at it has yet to find out that one of those he gives to has died.
+    mustHandOverRest = isHandingOver
     guard phase == .running, !isHandingOver,
       generation.configuration.global.reloadSessions == .migrate
     else { return }
@@ -98,6 +100,7 @@ extension Supervisor {
 
   func noteHandOver(_ report: HandOverReport, by worker: WorkerChild) {
     worker.isHandingOver = false
+    lastReload.add(report)
     handOverTotals.moved += report.moved
     handOverTotals.milliseconds = max(handOverTotals.milliseconds, report.milliseconds)
     handOverTotals.kept += report.kept

@@ -7,15 +7,16 @@ import Wire
 /// A worker says nothing of itself and is not woken to be asked: with no work it may sleep for ever.
 /// Where work is ready (a connection in a listener's queue, a doorbell) and the lap stands still, its
 /// doorbell is rung, since a worker at a limit leaves connections in the queue on purpose: whoever
-/// lives then makes a lap. One that has not by ``patience`` looks, a second apart, hangs.
+/// lives then makes a lap. One that has not when it is looked at a second later is stuck: its sockets
+/// are lent to a neighbour (``SlotLoans``). One that has not by ``patience`` looks hangs.
 ///
 /// It is looks that count, not time: after a pause of the whole machine, or of the control group, the
 /// master has waited too, and nobody is at fault.
 struct HangWatch {
-  enum Verdict: Equatable { case lives, suspected, hangs }
+  enum Verdict: Equatable { case lives, suspected, stuck, hangs }
 
   /// Nanoseconds between looks, while nobody is suspected and while somebody is.
-  static let interval: Int64 = 5_000_000_000
+  static let interval: Int64 = 2_000_000_000
   static let shortInterval: Int64 = 1_000_000_000
   /// Looks without a lap after which a worker hangs.
   static let patience = 6
@@ -47,8 +48,11 @@ struct HangWatch {
       return .lives
     }
     worker.looks += 1
-    return worker.looks > Self.patience ? .hangs : .suspected
+    if worker.looks > Self.patience { return .hangs }
+    return worker.looks > 1 ? .stuck : .suspected
   }
+
+  func isSuspected(_ pid: Int32) -> Bool { (seen[pid]?.looks ?? 0) > 0 }
 
   /// The look is over; others than these are forgotten.
   mutating func end(_ now: Int64, of pids: [Int32]) {
@@ -67,8 +71,9 @@ extension Supervisor {
     for worker in watched {
       let laps = ledger.lane(worker.lane)[.laps].value
       switch hangWatch.look(at: worker.pid, laps: laps, hasWork: hasWork(worker)) {
-      case .lives: break
+      case .lives: endLoan(of: worker)
       case .suspected: doorbells[worker.lane].ring()
+      case .stuck: lendSockets(of: worker)
       case .hangs: endHung(worker)
       }
     }

@@ -101,6 +101,7 @@ struct MasterState: Equatable, Sendable {
   var started: Int64 = 0
   var reloads = 0
   var failedReloads = 0
+  var lastReload = ReloadOutcome()
   /// The command line, program name included.
   var arguments: [String] = []
   /// Where the daemon lies, for the next reload to look there.
@@ -127,6 +128,8 @@ struct MasterState: Equatable, Sendable {
   var text = ""
   /// It was told to end, so that whoever starts next is to read the files.
   var isStopping = false
+  /// When a node that is taken out accepts no more, in nanoseconds of the monotonic clock.
+  var leaveDue = Int64.max
   /// Nil where no service manager keeps descriptors.
   var store: Store?
 

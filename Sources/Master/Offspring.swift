@@ -24,6 +24,8 @@ extension Supervisor {
       case .workerReady:
         worker.isReady = true
         if !worker.isDraining { note(.ready, of: worker) }
+        // While a generation comes up, its workers wait for each other.
+        if phase == .running || worker.generation != release.generation { worker.tell(.accept) }
         handOverRest()
       case .workerStopping:
         worker.hasLeft = true
@@ -62,7 +64,12 @@ extension Supervisor {
     return messages
   }
 
-  // MARK: Telling them to go
+  // MARK: Telling them to begin, and to go
+
+  /// Those who are told twice have begun.
+  func letWorkersAccept() {
+    for worker in servingWorkers where worker.isReady { worker.tell(.accept) }
+  }
 
   func drain(_ worker: WorkerChild) {
     worker.tell(.drain)
@@ -111,6 +118,8 @@ extension Supervisor {
 
   func reap() {
     while let (pid, status) = Process.reap() {
+      // What it said last is often how many connections it has handed over.
+      listen(toWorker: pid)
       if let index = workers.firstIndex(where: { $0.pid == pid }) {
         ended(workers.remove(at: index), status)
       } else if let index = controllers.firstIndex(where: { $0.pid == pid }) {
@@ -124,6 +133,7 @@ extension Supervisor {
 
   /// A process that another master started has ended; how is not known.
   func adoptedHasEnded(_ pid: Int32) {
+    listen(toWorker: pid)
     if let index = workers.firstIndex(where: { $0.pid == pid && $0.isAdopted }) {
       let worker = workers.remove(at: index)
       forget(worker.handle)
@@ -145,6 +155,7 @@ extension Supervisor {
   /// `status` is nil where it is not known.
   private func ended(_ worker: WorkerChild, _ status: ExitStatus?) {
     settle(worker)
+    loans.forget(borrower: worker.pid)
     // Places that it held, or a turn that it had, may be what others wait for.
     ringWorkers()
     controllersAreOutdated()
@@ -206,8 +217,9 @@ extension Supervisor {
         requestReload(MasterState.Waiter(controller: pid, requestID: requestID))
       case .stopGracefully: stopGracefully()
       case .stopNow: stopNow(status: 0)
+      case .drainNode: drainNode()
       case .showProcesses(let requestID):
-        controller.tell(.processes(requestID: requestID, processRows))
+        controller.tell(.processes(requestID: requestID, processRows, reloadStatus))
       default: break
       }
     }

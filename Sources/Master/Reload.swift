@@ -9,7 +9,8 @@ import Wire
 /// 2. the running master binds what is new;
 /// 3. it becomes that program by execve(2): same process id, children stay its children, and every
 ///    fork happens in a fresh process image, so that nothing leaks over a thousand reloads;
-/// 4. the successor starts its generation; when all of it is ready, the old one is told to go.
+/// 4. the successor starts its generation; when all of it is ready, it is told to accept, and the
+///    old one to go.
 ///
 /// Until then the old generation serves, untouched. What fails before the exec changes nothing; what
 /// fails after it makes the successor exec back, to the old program and the old configuration.
@@ -19,6 +20,10 @@ extension Supervisor {
   func requestReload(_ waiter: MasterState.Waiter?) {
     if case .stopping = phase {
       if let waiter { answer([waiter], success: false, text: "the daemon is stopping") }
+      return
+    }
+    if isLeaving {
+      if let waiter { answer([waiter], success: false, text: "the node is being taken out") }
       return
     }
     guard phase == .running, trial == nil, !isHandingOver else {
@@ -31,6 +36,7 @@ extension Supervisor {
   }
 
   private func beginReload() {
+    lastReload.begin()
     notifier.reloading()
     log.notice("reloading")
     do throws(Errno) {
@@ -132,6 +138,8 @@ extension Supervisor {
     state.started = started
     state.reloads = reloads
     state.failedReloads = failedReloads
+    state.lastReload = lastReload
+    state.leaveDue = leaveDue
     state.arguments = commandLine
     state.path = path
     state.ledger = ledgerFile.descriptor.numberForSuccessor
@@ -164,6 +172,7 @@ extension Supervisor {
     }
     phase = .running
     listeners.commit()
+    letWorkersAccept()
     if previous == nil { finishStart() } else { finishReload() }
     keepWhereAsked()
     beginReloadThatIsWanted()
@@ -202,9 +211,11 @@ extension Supervisor {
     guard isOver || Clock.monotonic >= handOverDue else { return }
     handOverDue = .max
     logHandOver()
+    lastReload.end(success: true, reloadText)
     answer(waiters, success: true, text: reloadText)
     waiters = []
     notifier.ready("Ready.")
+    if mustHandOverRest { handOverRest() }
     beginReloadThatIsWanted()
   }
 
@@ -213,6 +224,7 @@ extension Supervisor {
   func failReload(_ text: String) {
     failedReloads += 1
     let text = text.trimmingEnd
+    lastReload.end(success: false, text)
     log.alert("reload failed, nothing has changed\n\(text)")
     answer(waiters, success: false, text: text)
     waiters = []

@@ -161,6 +161,8 @@ extension Supervisor {
       "--stats-sockets", "\(sockets - (listeners.control == nil ? 0 : 1))",
       "--worker-count", "\(generation.workerCount)",
       "--max-connections", "\(generation.budget.maxConnections)",
+      "--started",
+      "\(wallClockSeconds - UInt64(max(0, Clock.monotonic - started) / 1_000_000_000))",
     ] + (listeners.control == nil ? ["--without-control-socket"] : [])
   }
 

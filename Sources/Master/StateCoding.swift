@@ -33,6 +33,8 @@ extension MasterState {
     #if NEXT_LAYOUT
       static let novelty: UInt16 = 999
     #endif
+    static let lastReload: UInt16 = 30
+    static let leaveDue: UInt16 = 31
   }
 
   var encoded: [UInt8] {
@@ -64,6 +66,8 @@ extension MasterState {
     writer.write(Tag.text, text)
     writer.write(Tag.isStopping, isStopping)
     if let store { writer.write(Tag.store, record: store.write) }
+    writer.write(Tag.lastReload, record: lastReload.write)
+    writer.write(Tag.leaveDue, Int(leaveDue))
     return Self.magic + writer.bytes
   }
 
@@ -99,6 +103,8 @@ extension MasterState {
     text = reader.text(Tag.text) ?? ""
     isStopping = try reader.flag(Tag.isStopping)
     store = try reader.records(Tag.store, Store.init).first
+    lastReload = try reader.records(Tag.lastReload, ReloadOutcome.init).first ?? ReloadOutcome()
+    leaveDue = Int64(try reader.number(Tag.leaveDue) ?? .max)
   }
 }
 

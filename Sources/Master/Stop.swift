@@ -1,4 +1,5 @@
 import Configuration
+import Ledger
 import Linux
 import Wire
 
@@ -23,25 +24,41 @@ extension Supervisor {
     forceDue = min(forceDue, endBy)
   }
 
+  /// Takes the node out: it says that it is not ready and goes on accepting for `drain-delay`, until
+  /// whoever sends clients here has seen that, and then stops gracefully.
+  func drainNode() {
+    if case .stopping = phase { return }
+    guard leaveDue == .max else { return }
+    let delay = generation.configuration.global.drainDelay
+    leaveDue = Clock.monotonic + Int64(delay) * 1_000_000
+    ledger.isLeaving.store(1)
+    notifier.status("Not ready: the node is being taken out.")
+    log.notice("the node is being taken out: accepting for \(delay) ms more")
+  }
+
+  var isLeaving: Bool { leaveDue != .max }
+
   /// Accepts no more, and ends when all connections have.
   func stopGracefully() {
     if case .stopping = phase { return }
-    begin(toStop: 0, "Finishing connections.")
+    ledger.isLeaving.store(1)
+    begin(toStop: 0, "Finishing connections.", isGraceful: true)
     // Before the drain, as on a reload.
     listeners.closeBinds()
     letStoreGo()
     for worker in workers where !worker.isDraining { drain(worker) }
   }
 
-  private func begin(toStop status: Int32, _ text: String) {
+  private func begin(toStop status: Int32, _ text: String, isGraceful: Bool = false) {
     phase = .stopping(status: status)
     schedule.cancel()
     trial?.abandon()
     trial = nil
     answerThatItStops()
     keepState()
-    notifier.stopping(text)
-    log.notice(text == "Stopping." ? "stopping" : "stopping when the last connection has ended")
+    // A service manager bounds the time from STOPPING=1 on: connections may take longer.
+    if isGraceful { notifier.status(text) } else { notifier.stopping(text) }
+    log.notice(isGraceful ? "stopping when the last connection has ended" : "stopping")
   }
 
   /// Operators may look on until the last worker has gone.
@@ -49,6 +66,7 @@ extension Supervisor {
     guard workers.isEmpty else { return }
     for controller in controllers { stop(controller) }
     guard controllers.isEmpty else { return }
+    if !isStoppingNow { notifier.stopping("Stopping.") }
     listeners.removeFiles()
     if let path = generation.configuration.global.pidFile { PidFile(path: path).remove() }
     Process.exit(status)

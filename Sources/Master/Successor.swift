@@ -136,6 +136,8 @@ extension Supervisor {
     lastGeneration = state.lastGeneration
     reloads = state.reloads
     failedReloads = state.failedReloads
+    lastReload = state.lastReload
+    leaveDue = state.leaveDue
     waiters = state.waiters
     laterWaiters = state.laterWaiters
     wantsAnotherReload = state.wantsAnotherReload
@@ -148,6 +150,7 @@ extension Supervisor {
     case .fallBack:
       phase = .running
       listeners.closeRetired()
+      letWorkersAccept()
       failReload(state.text)
       renewSpareWorker()
       fillEmptySlots()

@@ -45,6 +45,9 @@ final class Supervisor {
   var phase = Phase.bringingUp
   /// While stopping: connections are not waited for.
   var isStoppingNow = false
+  /// When a node that is taken out accepts no more, in nanoseconds of the monotonic clock; `.max`
+  /// while it is not.
+  var leaveDue = Int64.max
 
   /// What is kept for the case that the master dies; nil where nobody keeps anything.
   var store: DescriptorStore?
@@ -72,6 +75,7 @@ final class Supervisor {
   var lastGeneration: UInt64
   var reloads = 0
   var failedReloads = 0
+  var lastReload = ReloadOutcome()
   /// What the reload that led here had to say.
   var reloadText = ""
 
@@ -93,12 +97,16 @@ final class Supervisor {
   /// Processes of a master that has died, of which nothing else is known.
   var unknown: UnknownProcesses?
 
+  /// A worker that connections can be given to has come while they were handed over.
+  var mustHandOverRest = false
+
   /// What the old workers say of the connections that they hand over.
   var handOverTotals = HandOverTotals()
   /// A dead worker's lane that could not be settled yet.
   var unsettledLane: Int?
 
   var hangWatch = HangWatch()
+  var loans = SlotLoans()
 
   /// Run once all is ready for the first time.
   var background: Background?
@@ -246,6 +254,7 @@ extension Supervisor {
       failToComeUp("workers were not ready in \(Patience.worker / 1_000_000_000) s")
     }
     if now >= mirrorDue { mirrorFormerLedgers(now) }
+    if now >= leaveDue, phase == .running { stopGracefully() }
     if now >= hangWatch.due { lookForHungWorkers(now) }
     startWhatIsDue(now)
     tellControllers()
@@ -254,6 +263,7 @@ extension Supervisor {
   private func millisecondsUntilDue(_ now: Int64) -> Int {
     var due = min(forceDue, watchdogDue, schedule.nextDue, handOverDue, mirrorDue, hangWatch.due)
     if phase == .bringingUp { due = min(due, workersDue, controllerDue) }
+    if phase == .running { due = min(due, leaveDue) }
     if let trial { due = min(due, trial.started + Trial.patience) }
     if controllers.contains(where: { $0.isOutdated && !$0.isStopping }) {
       due = min(due, now + Patience.retry)

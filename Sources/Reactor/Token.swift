@@ -16,6 +16,8 @@
     case other
     /// The other end of a pair between workers.
     case peer
+    /// A listening socket of another worker.
+    case borrowed
   }
 
   /// Bits 60…63 the kind, 32…59 the generation, 0…31 the index.

@@ -10,7 +10,7 @@ public enum Message: Equatable, Sendable {
 
   // Worker to master.
 
-  /// The worker of this generation and slot accepts connections.
+  /// The worker of this generation and slot can begin to accept.
   case workerReady(generation: UInt32, slot: UInt32)
   /// It accepts no more, and ends once its connections have.
   case workerStopping(generation: UInt32, slot: UInt32)
@@ -23,8 +23,12 @@ public enum Message: Equatable, Sendable {
   case drain
   /// End now. Also from master to controller.
   case stop
-  /// Accept from the listeners of these slots: all of them, the worker's own included.
-  case pollSlots([UInt32])
+  /// Begin to accept: all workers of the generation are ready, so that it will not be given up.
+  case accept
+  /// Also accept from these sockets of a worker that does not move, which travel beside the message
+  /// in the same order: instead of those that were lent before, if this is the first of several
+  /// messages. None at all: the loan is over.
+  case borrow([SocketRole], isFirst: Bool)
   /// Give all connections to the workers of these lanes: one end of a pair with each travels beside
   /// the message, in the same order. Listeners of these slots of the ledger are polled by others, so
   /// that nobody is lost when they are let go. They read packets of formats up to this one.
@@ -43,12 +47,14 @@ public enum Message: Equatable, Sendable {
   case reload(requestID: UInt64)
   case stopGracefully
   case stopNow
+  /// Say that the node is not ready, accept for `drain-delay`, then stop gracefully.
+  case drainNode
   case showProcesses(requestID: UInt64)
 
   // Master to controller.
 
   case reloadResult(ReloadResult)
-  case processes(requestID: UInt64, [ProcessRow])
+  case processes(requestID: UInt64, [ProcessRow], ReloadStatus?)
   /// The controller's ends of the pairs with these workers, whose descriptors travel beside the
   /// message in the same order. Until the last one, these are a part of the whole set.
   case workers([WorkerLane], isLast: Bool)
@@ -75,6 +81,18 @@ public enum Message: Equatable, Sendable {
   /// Names found so far; `hasMore` if another message follows.
   case certificateNames([CertificateName], hasMore: Bool)
   case certificateFailure(String)
+}
+
+/// What a listening socket is for: indices into the configuration's frontends, and the frontend's
+/// binds.
+public struct SocketRole: Equatable, Sendable {
+  public var frontend: UInt32
+  public var bind: UInt32
+
+  public init(frontend: UInt32, bind: UInt32) {
+    self.frontend = frontend
+    self.bind = bind
+  }
 }
 
 /// What became of the connections of a worker that was told to hand them over.
@@ -114,6 +132,28 @@ public struct ReloadResult: Equatable, Sendable {
       text.startIndex, offsetBy: Self.maximumTextLength, limitedBy: text.endIndex)
     self.text = String(text[..<(end ?? text.endIndex)])
   }
+}
+
+/// What the master says of its reloads.
+public struct ReloadStatus: Equatable, Sendable {
+  /// The generation that serves.
+  public var generation: UInt32 = 0
+  /// How many succeeded, and how many did not.
+  public var reloads: UInt32 = 0
+  public var failedReloads: UInt32 = 0
+  /// When the last one ended, in seconds since 1970; 0 while there has been none.
+  public var lastEnd: UInt64 = 0
+  public var lastSucceeded = false
+  /// From the order to the outcome.
+  public var lastMilliseconds: UInt64 = 0
+  /// Connections that went from old workers to new ones, how long that took, and how many did not.
+  public var handedOver: UInt64 = 0
+  public var handOverMilliseconds: UInt64 = 0
+  public var kept: UInt64 = 0
+  /// Why it failed: the first line of it.
+  public var text = ""
+
+  public init() {}
 }
 
 /// One line of `show proc`.

@@ -29,16 +29,19 @@ extension Message {
     case handedOver = 3
     case drain = 16
     case stop = 17
-    case pollSlots = 18
+    // 18 has been used.
     case handOver = 19
     case takeOver = 20
     case handOverAcross = 21
     case takeOverAcross = 22
+    case accept = 24
+    case borrow = 25
     case controllerReady = 32
     case reload = 33
     case stopGracefully = 34
     case stopNow = 35
     case showProcesses = 36
+    case drainNode = 40
     case reloadResult = 48
     case processes = 49
     case workers = 50
@@ -78,15 +81,17 @@ extension Message {
     case .handedOver: .handedOver
     case .drain: .drain
     case .stop: .stop
-    case .pollSlots: .pollSlots
     case .handOver: .handOver
     case .takeOver: .takeOver
     case .handOverAcross: .handOverAcross
     case .takeOverAcross: .takeOverAcross
+    case .accept: .accept
+    case .borrow: .borrow
     case .controllerReady: .controllerReady
     case .reload: .reload
     case .stopGracefully: .stopGracefully
     case .stopNow: .stopNow
+    case .drainNode: .drainNode
     case .showProcesses: .showProcesses
     case .reloadResult: .reloadResult
     case .processes: .processes
@@ -120,6 +125,8 @@ private enum Tag {
   static let hasMore: UInt8 = 12
   static let lane: UInt8 = 13
   static let format: UInt8 = 14
+  static let isFirst: UInt8 = 15
+  static let status: UInt8 = 16
 }
 
 // MARK: - Messages
@@ -127,13 +134,11 @@ private enum Tag {
 extension Message {
   private func write(to fields: inout FieldWriter) {
     switch self {
-    case .drain, .stop, .controllerReady, .stopGracefully, .stopNow:
+    case .drain, .stop, .accept, .controllerReady, .stopGracefully, .stopNow, .drainNode:
       break
     case .workerReady(let generation, let slot), .workerStopping(let generation, let slot):
       fields.write(Tag.generation, generation)
       fields.write(Tag.slot, slot)
-    case .pollSlots(let slots):
-      for slot in slots { fields.write(Tag.slot, slot) }
     case .handOver(let lanes, let listeners, let format),
       .handOverAcross(let lanes, let listeners, let format):
       for lane in lanes { fields.write(Tag.lane, lane) }
@@ -141,6 +146,9 @@ extension Message {
       if format != 1 { fields.write(Tag.format, UInt32(format)) }
     case .takeOver(let lane), .takeOverAcross(let lane):
       fields.write(Tag.lane, lane)
+    case .borrow(let roles, let isFirst):
+      for role in roles { fields.write(Tag.record, record: role.write) }
+      fields.write(Tag.isFirst, isFirst)
     case .handedOver(let report):
       fields.write(Tag.record, record: report.write)
     case .reload(let requestID), .showProcesses(let requestID):
@@ -149,9 +157,10 @@ extension Message {
       fields.write(Tag.requestID, result.requestID)
       fields.write(Tag.success, result.success)
       fields.write(Tag.text, result.text)
-    case .processes(let requestID, let rows):
+    case .processes(let requestID, let rows, let status):
       fields.write(Tag.requestID, requestID)
       for row in rows { fields.write(Tag.record, record: row.write) }
+      if let status { fields.write(Tag.status, record: status.write) }
     case .workers(let lanes, let isLast):
       for lane in lanes { fields.write(Tag.record, record: lane.write) }
       fields.write(Tag.hasMore, !isLast)
@@ -189,15 +198,15 @@ extension Message {
     switch kind {
     case .drain: .drain
     case .stop: .stop
+    case .accept: .accept
     case .controllerReady: .controllerReady
     case .stopGracefully: .stopGracefully
     case .stopNow: .stopNow
+    case .drainNode: .drainNode
     case .workerReady:
       try .workerReady(generation: fields.number(Tag.generation), slot: fields.number(Tag.slot))
     case .workerStopping:
       try .workerStopping(generation: fields.number(Tag.generation), slot: fields.number(Tag.slot))
-    case .pollSlots:
-      try .pollSlots(fields.numbers(Tag.slot))
     case .handOver:
       try .handOver(
         lanes: fields.numbers(Tag.lane), listenersElsewhere: fields.numbers(Tag.slot),
@@ -210,6 +219,9 @@ extension Message {
         format: fields.number(ifSent: Tag.format) ?? 1)
     case .takeOverAcross:
       try .takeOverAcross(lane: fields.number(Tag.lane))
+    case .borrow:
+      try .borrow(
+        fields.records(Tag.record, SocketRole.init), isFirst: fields.flag(Tag.isFirst))
     case .handedOver:
       try .handedOver(Self.handOverReport(fields))
     case .reload:
@@ -223,7 +235,8 @@ extension Message {
           text: fields.text(ifSent: Tag.text) ?? ""))
     case .processes:
       try .processes(
-        requestID: fields.number(Tag.requestID), fields.records(Tag.record, ProcessRow.init))
+        requestID: fields.number(Tag.requestID), fields.records(Tag.record, ProcessRow.init),
+        fields.records(Tag.status, ReloadStatus.init).first)
     case .workers:
       try .workers(
         fields.records(Tag.record, WorkerLane.init), isLast: !fields.flag(Tag.hasMore))

@@ -82,6 +82,46 @@ extension SessionRecord {
   }
 }
 
+extension ReloadStatus {
+  func write(to fields: inout FieldWriter) {
+    fields.write(1, generation)
+    fields.write(2, reloads)
+    fields.write(3, failedReloads)
+    fields.write(4, lastEnd)
+    fields.write(5, lastSucceeded)
+    fields.write(6, lastMilliseconds)
+    fields.write(7, handedOver)
+    fields.write(8, handOverMilliseconds)
+    fields.write(9, kept)
+    fields.write(10, text)
+  }
+
+  init(_ fields: FieldReader) throws(MessageError) {
+    self.init()
+    generation = try fields.number(1)
+    reloads = try fields.number(ifSent: 2) ?? 0
+    failedReloads = try fields.number(ifSent: 3) ?? 0
+    lastEnd = try fields.number(ifSent: 4) ?? 0
+    lastSucceeded = try fields.flag(5)
+    lastMilliseconds = try fields.number(ifSent: 6) ?? 0
+    handedOver = try fields.number(ifSent: 7) ?? 0
+    handOverMilliseconds = try fields.number(ifSent: 8) ?? 0
+    kept = try fields.number(ifSent: 9) ?? 0
+    text = fields.text(ifSent: 10) ?? ""
+  }
+}
+
+extension SocketRole {
+  func write(to fields: inout FieldWriter) {
+    fields.write(1, frontend)
+    fields.write(2, bind)
+  }
+
+  init(_ fields: FieldReader) throws(MessageError) {
+    self.init(frontend: try fields.number(1), bind: try fields.number(2))
+  }
+}
+
 extension HandOverReport {
   func write(to fields: inout FieldWriter) {
     fields.write(1, moved)

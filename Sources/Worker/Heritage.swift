@@ -32,7 +32,7 @@ public struct Heritage: ~Copyable {
   public var listeners: DescriptorTable
   public var roles: [ListenerRole]
 
-  /// To the master: `ready`, and orders to drain or stop. Packets of `Wire.Message`.
+  /// To the master: `ready`, and orders to accept, drain or stop. Packets of `Wire.Message`.
   public var master: Descriptor
   /// To whichever controller holds the other end: requests and answers.
   public var controller: Descriptor

@@ -17,6 +17,11 @@ extension WorkerProcess {
       case .gone:
         masterIsGone = true
         try? epoll.remove(master)
+        // Nobody is left who could tell it to begin.
+        if !isAccepting { hasToStop = true }
+      case .message(.accept, _): beginAccepting()
+      case .message(.borrow(let roles, let isFirst), let rights):
+        borrow(roles, isFirst: isFirst, ArrivedRights(rights))
       case .message(.drain, _): drain()
       case .message(.handOver(let lanes, let listeners, let format), let rights):
         beginHandOver(
@@ -247,7 +252,7 @@ extension Message {
   /// Whether the master sends descriptors beside it.
   fileprivate var bringsDescriptors: Bool {
     switch self {
-    case .handOver, .takeOver, .handOverAcross, .takeOverAcross: true
+    case .handOver, .takeOver, .handOverAcross, .takeOverAcross, .borrow: true
     default: false
     }
   }

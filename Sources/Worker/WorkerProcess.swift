@@ -30,6 +30,7 @@ public struct WorkerProcess: ~Copyable {
   var table: ConnectionTable
   var context: WorkerContext
   var listeners: DescriptorTable
+  var loan = Loan()
   let master: Descriptor
   let controller: Descriptor
   let configuration: ProxyConfiguration
@@ -40,6 +41,8 @@ public struct WorkerProcess: ~Copyable {
   private let isInPlace = InPlace()
   /// Connections whose turn was over before they were done.
   private var turns: TurnQueue
+  /// Whether it has been told to accept, which it is once it cannot be for nothing.
+  var isAccepting = false
   var isDraining = false
   var hasToStop = false
   var masterIsGone = false
@@ -136,11 +139,26 @@ public struct WorkerProcess: ~Copyable {
     try epoll.add(master, .readable, token: Token(.master, index: 0).rawValue)
     try epoll.add(controller, .readable, token: Token(.controller, index: 0).rawValue)
     try context.doorbells.watchOwn(context.lane, by: epoll)
-    for index in 0..<listeners.count { try watch(listener: index) }
     let lane = context.ledger.lane(context.lane)
     lane[.pid].store(UInt64(Process.id))
     lane[.state].store(LaneState.ready.rawValue)
     tell(.workerReady(generation: UInt32(truncatingIfNeeded: generation), slot: UInt32(workerSlot)))
+  }
+
+  /// Begins to accept, when all workers of the generation are ready.
+  ///
+  /// Whoever did so earlier would lose what it had accepted if one of the others failed to come up,
+  /// and the generation before went on instead.
+  mutating func beginAccepting() {
+    guard !isAccepting, !isDraining else { return }
+    isAccepting = true
+    for index in 0..<listeners.count {
+      do throws(Errno) {
+        try watch(listener: index)
+      } catch {
+        pause(index, .exhaustion)
+      }
+    }
   }
 
   private func watch(listener: Int) throws(Errno) {
@@ -148,6 +166,16 @@ public struct WorkerProcess: ~Copyable {
     try epoll.add(
       listeners[listener], isShared ? [.readable, .exclusive] : .readable,
       token: Token(.listener, index: listener).rawValue)
+    for index in 0..<loan.count where loan.listeners[index] == listener {
+      try watch(borrowed: index)
+    }
+  }
+
+  private func leave(listener: Int) {
+    try? epoll.remove(listeners[listener])
+    for index in 0..<loan.count where loan.listeners[index] == listener {
+      try? epoll.remove(loan.sockets[index])
+    }
   }
 
   func tell(_ message: Message) {
@@ -170,6 +198,7 @@ public struct WorkerProcess: ~Copyable {
     if context.gavePlacesBack { resumeListeners() }
     giveMore()
     let due = hasMore || turns.count > 0 ? 0 : timers.wait(at: context.now) ?? -1
+    let most = handOver.isResting ? min(most, 1) : most
     let wait = most == .max ? due : due < 0 ? most : min(due, most)
     lane[.isAsleep].store(1)
     let count = try epoll.wait(milliseconds: wait)
@@ -189,6 +218,7 @@ public struct WorkerProcess: ~Copyable {
     switch token.kind {
     case .client, .server: connectionEvent(token, event.readiness)
     case .listener: accept(from: token.index)
+    case .borrowed: accept(fromBorrowed: token.index)
     case .master: hearMaster()
     case .controller:
       hearController()
@@ -331,8 +361,16 @@ public struct WorkerProcess: ~Copyable {
 
   private mutating func accept(from listener: Int) {
     guard !isDraining, context.tables.listeners[listener].pause == .none else { return }
-    takeIn(from: listener)
+    takeIn(from: listener, nil)
     if context.tables.listeners[listener].isShared { letOthersBeFirst(at: listener) }
+  }
+
+  private mutating func accept(fromBorrowed index: Int) {
+    // The loan may have ended on this very lap.
+    guard !isDraining, index < loan.count else { return }
+    let listener = loan.listeners[index]
+    guard context.tables.listeners[listener].pause == .none else { return }
+    takeIn(from: listener, index)
   }
 
   /// Goes to the end of the line of those whom the kernel wakes for a shared socket.
@@ -349,12 +387,13 @@ public struct WorkerProcess: ~Copyable {
     }
   }
 
-  private mutating func takeIn(from listener: Int) {
+  /// Takes in a batch, from a borrowed socket of the same bind where one is named.
+  private mutating func takeIn(from listener: Int, _ borrowed: Int?) {
     let batch = fixedBatch ?? context.tables.listeners[listener].batch
     let frontend = context.tables.listeners[listener].frontend
     for taken in 0..<batch {
       if exceedsSessionRate(frontend) { return pause(listener, .sessionRate) }
-      switch table.admit(from: listener, listeners[listener], &context) {
+      switch admit(from: listener, borrowed) {
       case .admitted(let index):
         follow(table[index].welcome(&context), index)
         if taken + 1 == batch { adapt(listener) }
@@ -365,6 +404,13 @@ public struct WorkerProcess: ~Copyable {
         return pause(listener, reason)
       }
     }
+  }
+
+  private mutating func admit(from listener: Int, _ borrowed: Int?) -> Admission {
+    guard let borrowed else {
+      return table.admit(from: listener, listeners[listener], &context)
+    }
+    return table.admit(from: listener, loan.sockets[borrowed], &context)
   }
 
   /// A whole batch was there: more is tried next time if the time before was the lap before.
@@ -387,7 +433,7 @@ public struct WorkerProcess: ~Copyable {
   /// Stops taking connections in: they wait in the kernel's queue, and nothing spins.
   private mutating func pause(_ listener: Int, _ reason: ListenerEntry.Pause) {
     context.tables.listeners[listener].pause = reason
-    try? epoll.remove(listeners[listener])
+    leave(listener: listener)
     switch reason {
     case .processLimit:
       context.tables.process.beginToWait()
@@ -456,8 +502,10 @@ public struct WorkerProcess: ~Copyable {
     guard !isDraining else { return }
     isDraining = true
     context.ledger.lane(context.lane)[.state].store(LaneState.draining.rawValue)
-    for index in 0..<listeners.count where context.tables.listeners[index].pause == .none {
-      try? epoll.remove(listeners[index])
+    // One that never began has no queue that is its own to empty.
+    for index in 0..<listeners.count
+    where isAccepting && context.tables.listeners[index].pause == .none {
+      leave(listener: index)
       emptyQueue(of: index)
     }
     letListenersGo()
@@ -472,13 +520,24 @@ public struct WorkerProcess: ~Copyable {
   /// Takes in what a listener's queue holds. Where a limit forbids it the listener rests, and is
   /// emptied when it may go on.
   private mutating func emptyQueue(of listener: Int) {
+    guard emptyQueue(of: listener, nil) else { return }
+    for index in 0..<loan.count where loan.listeners[index] == listener {
+      guard emptyQueue(of: listener, index) else { return }
+    }
+  }
+
+  /// - Returns: false when a limit forbids to go on.
+  private mutating func emptyQueue(of listener: Int, _ borrowed: Int?) -> Bool {
     for _ in 0..<Self.longestQueue {
-      switch table.admit(from: listener, listeners[listener], &context) {
+      switch admit(from: listener, borrowed) {
       case .admitted(let index): follow(table[index].welcome(&context), index)
-      case .none: return
-      case .paused(let reason): return pause(listener, reason)
+      case .none: return true
+      case .paused(let reason):
+        pause(listener, reason)
+        return false
       }
     }
+    return true
   }
 
   /// Lets listeners go that rest, and that others poll: who waits there is served by those.
@@ -495,6 +554,7 @@ public struct WorkerProcess: ~Copyable {
   private mutating func letListenersGo() {
     for index in 0..<listeners.count where context.tables.listeners[index].pause != .none { return }
     listeners = DescriptorTable()
+    loan = Loan()
   }
 
   // MARK: Queues

@@ -25,6 +25,9 @@ struct SluiceController: AsyncParsableCommand {
   @Option(help: "How many connections all workers together may carry.")
   var maxConnections = 0
 
+  @Option(help: "When the daemon began, in seconds since 1970.")
+  var started: UInt64?
+
   @Flag(help: "Read certificates from descriptor 3 and say on descriptor 4 whom they are for.")
   var certificateNames = false
 
@@ -32,7 +35,8 @@ struct SluiceController: AsyncParsableCommand {
     if certificateNames { return try CertificateProcess.run() }
     let order = ControllerProcess.Order(
       generation: generation, hasControlSocket: !withoutControlSocket,
-      statsSockets: statsSockets, workers: workerCount, maxConnections: maxConnections)
+      statsSockets: statsSockets, workers: workerCount, maxConnections: maxConnections,
+      started: started)
     try await ControllerProcess.inherited(order).run()
   }
 }

@@ -23,20 +23,27 @@ struct Daemon {
   /// Sends a command and does not wait for its answer.
   func leave(_ command: String) throws { _ = try exchange(command + "\n", waits: false) }
 
+  /// As ``ask(_:)``; nil when nobody is there to answer.
+  func askIfThere(_ command: String) -> String? { try? converse(command + "\n", waits: true) }
+
   private func exchange(_ command: String, waits: Bool = true) throws -> String {
     do throws(Errno) {
-      let address = SocketAddress.unix(path: path)
-      let socket = try Descriptor.socket(.stream, for: address)
-      _ = try socket.connect(to: address)
-      var epoll = try Epoll()
-      try epoll.add(socket, [.readable, .writable], token: 0)
-      try send(Array(command.utf8), over: socket, &epoll)
-      guard waits else { return "" }
-      try epoll.modify(socket, .readable, token: 0)
-      return String(decoding: try receive(from: socket, &epoll), as: UTF8.self)
+      return try converse(command, waits: waits)
     } catch {
       throw fail("cannot reach the daemon at \(path): \(error)", .unreachable)
     }
+  }
+
+  private func converse(_ command: String, waits: Bool) throws(Errno) -> String {
+    let address = SocketAddress.unix(path: path)
+    let socket = try Descriptor.socket(.stream, for: address)
+    _ = try socket.connect(to: address)
+    var epoll = try Epoll()
+    try epoll.add(socket, [.readable, .writable], token: 0)
+    try send(Array(command.utf8), over: socket, &epoll)
+    guard waits else { return "" }
+    try epoll.modify(socket, .readable, token: 0)
+    return String(decoding: try receive(from: socket, &epoll), as: UTF8.self)
   }
 
   private func send(

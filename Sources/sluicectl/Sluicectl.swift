@@ -18,8 +18,9 @@ struct Sluicectl: ParsableCommand {
       """,
     version: ReleaseNumber.text,
     subcommands: [
-      Status.self, Servers.self, Sessions.self, Statistics.self, Ready.self, Drain.self,
-      Maintenance.self, Reload.self, Explain.self, Raw.self, Version.self,
+      Status.self, Servers.self, Sessions.self, Processes.self, Statistics.self, Ready.self,
+      Drain.self, Maintenance.self, Reload.self, DrainNode.self, Explain.self, Raw.self,
+      Version.self,
     ],
     defaultSubcommand: Status.self)
 

@@ -26,14 +26,7 @@ extension Daemon {
   }
 
   /// `show info`.
-  func information() throws -> [String: String] {
-    var fields: [String: String] = [:]
-    for line in try ask("show info").split(separator: "\n") {
-      guard let colon = line.firstIndex(of: ":") else { continue }
-      fields[String(line[..<colon])] = String(line[colon...].dropFirst(2))
-    }
-    return fields
-  }
+  func information() throws -> [String: String] { try fields(of: "show info") }
 }
 
 /// RFC 4180, one line at a time.

@@ -15,6 +15,7 @@ struct Status: ParsableCommand {
     let information = try daemon.information()
     let rows = try daemon.statistics()
     print(Self.headline(information))
+    print(ReloadSummary(try daemon.fields(of: "show reload")).text + "\n")
     print(Self.table(rows), terminator: "")
     let refused = Self.refused(rows)
     if !refused.isEmpty { print("\n" + refused.joined(separator: "\n")) }
@@ -25,7 +26,8 @@ struct Status: ParsableCommand {
     return "\(version.replacingPrefix("sluice", with: "sluice ")) on \(information["node"] ?? "")"
       + ", up \(information["Uptime"] ?? ""), pid \(information["Pid"] ?? "")"
       + ", \(information["Nbthread"] ?? "") workers"
-      + ", \(information["CurrConns"] ?? "0") of \(information["Maxconn"] ?? "0") connections\n"
+      + ", \(information["CurrConns"] ?? "0") of \(information["Maxconn"] ?? "0") connections"
+      + (information["Stopping"] == "1" ? ", draining" : "")
   }
 
   private static func table(_ rows: [StatRow]) -> String {

@@ -14,7 +14,8 @@ struct GlobalTests {
     let read = try global(
       "maxconn 5000", "nbthread 3", "ulimit-n 20000", "daemon", "pidfile /run/p", "user a",
       "gid 33", "chroot /var/empty", "log-send-hostname", "log-tag t", "node n",
-      "hard-stop-after 30s", "nosplice", "noreuseport", "maxpipes 10", "tune.pipesize 1m",
+      "hard-stop-after 30s", "drain-delay 12s", "nosplice", "noreuseport", "maxpipes 10",
+      "tune.pipesize 1m",
       "tune.bufsize 32k", "tune.maxaccept -1", "spread-checks 5", "max-spread-checks 3s",
       "tune.rcvbuf.client 8192", "tune.sndbuf.server 8k", "zero-warning", "global",
       "stats timeout 1m", "stats maxconn 20", "description two words")
@@ -31,6 +32,7 @@ struct GlobalTests {
     #expect(read.node == "n")
     #expect(read.description == "two words")
     #expect(read.hardStopAfter == 30_000)
+    #expect(read.drainDelay == 12_000)
     #expect(read.maxPipes == 10)
     #expect(read.pipeSize == 1 << 20)
     #expect(read.bufferSize == 32_768)

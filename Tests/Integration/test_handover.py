@@ -1,6 +1,8 @@
 """Reloads after which the old processes are gone and every connection is alive: the new workers carry it on."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import threading
@@ -9,7 +11,7 @@ import zlib
 
 import pytest
 
-from harness import processes
+from harness import processes, programs
 from harness.clients import dial, read_line
 from harness.hello import client_hello
 from harness.ports import free_port
@@ -18,6 +20,9 @@ from harness.waiting import wait_until
 
 RELOADS = int(os.environ.get("SLUICE_RELOADS", "50"))
 """How often the long tests reload: 1000 before a release."""
+
+DEATHS = max(10, RELOADS // 10)
+"""How often the test of deaths kills somebody."""
 
 
 def configuration(port, server, further="", defaults=""):
@@ -361,31 +366,151 @@ def test_a_new_worker_that_stands_still_for_a_second_costs_nothing(sluice, serve
     wait_until(lambda: daemon.stats.row("fe", "FRONTEND")["scur"] == 0)
 
 
+def carried(daemon):
+    """Connections of each worker, by its pid."""
+    lines = daemon.stats.command("show workers").splitlines()
+    names = lines[0].removeprefix("# ").split()
+    rows = [dict(zip(names, line.split(), strict=True)) for line in lines[1:] if line]
+    return {int(row["pid"]): int(row["sessions"]) for row in rows}
+
+
+def living(clients):
+    """Those that still echo."""
+
+    def lives(client):
+        try:
+            echoes(client, b"still there")
+            return True
+        except (OSError, AssertionError):
+            client.close()
+            return False
+
+    return [client for client in clients if lives(client)]
+
+
+def strike(daemon, chance, clients):
+    """Kills somebody, in the middle of a reload or not. Returns who of the clients lives; only who was carried by the dead
+    may not."""
+    before = carried(daemon)
+    is_reloading = chance.random() < 0.5
+    if is_reloading:
+        daemon.process.send_signal(signal.SIGUSR2)
+        time.sleep(chance.uniform(0, 0.06))
+    victim = chance.choice(daemon.tree()[1:] or [None])
+    if victim is None:
+        return clients
+    is_known_worker = victim.pid in before
+    with contextlib.suppress(ProcessLookupError):
+        programs.kill(victim.pid)
+    after = living(clients)
+    lost = len(clients) - len(after)
+    if is_reloading:
+        # An old worker gives to one new worker: whoever was hit, had what one of them had.
+        assert lost <= max(before.values()), (victim, before)
+    else:
+        assert lost == (before[victim.pid] if is_known_worker else 0), (victim, before)
+    return after
+
+
+@pytest.mark.slow
+def test_deaths_between_and_during_reloads_cost_what_the_dead_carried_and_nothing_else(sluice, servers):
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    print(f"seed {seed}")
+    port = free_port()
+    daemon = sluice(configuration(port, servers(EchoServer()).at))
+    daemon.expects_crash = True
+    clients = []
+    for _ in range(DEATHS):
+        clients += [dial(port) for _ in range(40 - len(clients))]
+        for client in clients:
+            echoes(client, b"before")
+        clients = strike(daemon, chance, clients)
+        wait_until(
+            lambda: len(daemon.workers()) == daemon.workers_wanted and len(daemon.controllers()) == 1,
+            20, "one generation alone",
+        )  # fmt: skip
+        wait_until(lambda n=len(clients): scur(daemon) == n, 20, f"{len(clients)} connections to be counted")
+    daemon.reload()
+    assert len(living(clients)) == len(clients)
+
+
+def scur(daemon):
+    """Nil while the controller is not there."""
+    try:
+        return daemon.stats.row("fe", "FRONTEND")["scur"]
+    except OSError:
+        return None
+
+
+LONG, BULK = 500, 20
+"""Connections that last while the daemon is reloaded: some send a block now and then, some as fast as they can."""
+
+GONE_WITHIN = 1.0 if RELOADS >= 1000 else 10.0
+"""Seconds after a reload in which the old generation ends; a busy machine that tests other things is given more."""
+
+
+class Ages:
+    """How long each old generation outlived its reload, in seconds."""
+
+    def __init__(self):
+        self.seen = []
+
+    def add(self, seconds):
+        self.seen.append(seconds)
+
+    def __str__(self):
+        ordered = sorted(self.seen)
+        at = lambda share: ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000  # noqa: E731
+        return (
+            f"old generations gone after {at(0.5):.0f} ms in half of {len(ordered)} reloads, {at(0.99):.0f} ms in 99 of 100, "
+            f"{ordered[-1] * 1000:.0f} ms at most"
+        )
+
+
+def reload_and_time_them(daemon, ages):
+    """Reloads; no process of the generation before is left a second after that was over."""
+    before = set(daemon.tree()[1:])
+    over = daemon.reload(timeout=60).received / 1e6
+    wait_until(lambda: not before & set(daemon.tree()), GONE_WITHIN, "the old generation to go", every=0.005)
+    ages.add(time.monotonic() - over)
+
+
+class Footprint:
+    """What a daemon holds when no reload is under way: processes, and descriptors and memory of the master."""
+
+    def __init__(self, daemon):
+        wait_until(lambda: len(daemon.tree()) == daemon.workers_wanted + 2, what="one generation alone")
+        self.master = daemon.tree()[0]
+        self.descriptors, self.resident = len(self.master.descriptors), self.master.resident_bytes
+
+    def assert_not_grown(self, daemon):
+        wait_until(lambda: len(daemon.tree()) == daemon.workers_wanted + 2, what="one generation alone")
+        wait_until(lambda: len(self.master.descriptors) <= self.descriptors, what="descriptors as many as before")
+        assert self.master.resident_bytes < self.resident + (4 << 20)
+
+
 @pytest.mark.slow
 def test_many_reloads_under_load(sluice, traffic, relay):
     """Short connections all the time, long ones with data flowing, bulk: nothing fails, nothing stays, nothing grows."""
     port, server_port = free_port(), free_port()
     server = traffic("echo", server_port)
     daemon = sluice(configuration(port, f"127.0.0.1:{server_port}"), relay)
-    bulk = traffic("stream", port, 4, "0")
-    streams = traffic("stream", port, 40, "0.2")
+    bulk = traffic("stream", port, BULK, "0")
+    streams = traffic("stream", port, LONG, "2")
     churn = traffic("churn", port, 2)
-    early = None
+    early, ages = None, Ages()
     for number in range(RELOADS):
-        before = set(daemon.workers())
-        daemon.reload()
-        wait_until(lambda b=before: not b & set(daemon.workers()), 10, "the old workers to go")
+        reload_and_time_them(daemon, ages)
         if number == min(10, RELOADS // 2):
-            wait_until(lambda: len(daemon.tree()) == daemon.workers_wanted + 2)
-            early = len(daemon.tree()[0].descriptors), daemon.tree()[0].resident_bytes
-    wait_until(lambda: len(daemon.tree()) == daemon.workers_wanted + 2)
-    wait_until(lambda: len(daemon.tree()[0].descriptors) <= early[0], what="descriptors as many as before")
-    assert daemon.tree()[0].resident_bytes < early[1] + (4 << 20)
-    short, long, large, seen = churn.finish(), streams.finish(), bulk.finish(), server.finish()
+            early = Footprint(daemon)
+    print(ages)
+    early.assert_not_grown(daemon)
+    short, long, large, seen = churn.finish(120), streams.finish(120), bulk.finish(120), server.finish(120)
     assert short["failures"] == []
-    assert [each["failure"] for each in long + large] == [None] * 44
+    assert [each["failure"] for each in long + large] == [None] * (LONG + BULK)
     assert all(each["intact"] and each["sent"] > 0 for each in long + large)
     assert seen["resets"] == 0
     row = wait_until(lambda: (row := daemon.stats.row("fe", "FRONTEND"))["scur"] == 0 and row)
-    assert row["stot"] == seen["connections"] == short["attempts"] + 44
+    assert row["stot"] == seen["connections"] == short["attempts"] + LONG + BULK
     assert (row["bin"], row["bout"]) == (seen["received"], seen["sent"])

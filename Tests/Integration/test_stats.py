@@ -1,5 +1,6 @@
 """What is counted is what went over the wire; and the words of the stats socket that tools rely on."""
 
+import json
 import random
 import re
 import socket
@@ -7,7 +8,7 @@ import socket
 import pytest
 
 from harness import programs
-from harness.clients import ask, dial, ended_by, read_line
+from harness.clients import ask, dial, ended_by, read_line, run
 from harness.ports import free_port
 from harness.servers import EchoServer, HoldingServer, NamingServer, SourceServer, receive_exactly, reset
 from harness.stats import StatsSocket
@@ -448,3 +449,33 @@ def test_questions_do_not_disturb_connections(sluice, servers):
             assert len(daemon.stats.rows()) == 3
             assert receive_exactly(client, 4) == b"%4d" % number
     assert daemon.stats.row("fe", "FRONTEND")["stot"] == 1
+
+
+def test_what_is_said_of_reloads(sluice, servers):
+    """The daemon's age is not the configuration's; failures are counted; the last one is told of."""
+    sluicectl = lambda *words: run([programs.SLUICECTL, "--socket", daemon.control_socket, *words]).stdout  # noqa: E731
+    port = free_port()
+    text = configuration(port, f"s1 {servers(EchoServer()).at}")
+    daemon = sluice(text)
+    began = daemon.stats.info()["Start_time_sec"]
+    assert "LastReload: none" in daemon.stats.command("show reload")
+    assert "generation 1, no reload so far" in sluicectl("status")
+    clients = [dial(port) for _ in range(5)]
+    for client in clients:
+        client.sendall(b"before")
+        assert receive_exactly(client, 6) == b"before"
+    daemon.reload()
+    assert daemon.stats.info()["Start_time_sec"] == began
+    said = dict(line.split(": ") for line in daemon.stats.command("show reload").splitlines() if line)
+    assert (said["Generation"], said["LastReload"], said["HandedOver"], said["KeptByOldWorkers"]) == ("2", "succeeded", "5", "0")
+    assert "5 connections handed over" in sluicectl("status")
+    seen = wait_until(
+        lambda: (told := json.loads(sluicectl("proc", "--json"))) and len(told["workers"]) == 2 and told, what="two workers"
+    )
+    assert sum(worker["taken_over"] for worker in seen["workers"]) == 5
+    assert [worker["generation"] for worker in seen["workers"]] == [2, 2]
+    assert seen["reload"]["HandedOver"] == 5
+    daemon.write(text.replace("balance", "ballance"))
+    daemon.reload()
+    assert "[failed: 1]" in daemon.stats.command("show proc")
+    assert "the last reload failed" in sluicectl("proc") and "ballance" in sluicectl("proc")

@@ -344,6 +344,10 @@ private struct Seed {
     state.wantsAnotherReload = flag()
     state.text = text()
     state.isStopping = flag()
+    state.leaveDue = flag() ? wide() : .max
+    state.lastReload = ReloadOutcome(
+      began: wide(), ended: UInt64(below(1000)), hasSucceeded: flag(), milliseconds: 34,
+      handedOver: UInt64(below(1000)), handOverMilliseconds: 3, kept: 1, text: text())
     state.store = flag() ? store() : nil
     return state
   }

@@ -59,7 +59,8 @@ struct HangWatchTests {
 
   @Test("one that has work and makes no lap hangs in the end, and not before")
   mutating func hangs() {
-    for _ in 0..<HangWatch.patience { #expect(look(laps: 5, hasWork: true) == .suspected) }
+    #expect(look(laps: 5, hasWork: true) == .suspected)
+    for _ in 1..<HangWatch.patience { #expect(look(laps: 5, hasWork: true) == .stuck) }
     #expect(look(laps: 5, hasWork: true) == .hangs)
   }
 

@@ -26,6 +26,21 @@ struct MessageTests {
     return session
   }()
 
+  private static let status: ReloadStatus = {
+    var status = ReloadStatus()
+    status.generation = 7
+    status.reloads = 6
+    status.failedReloads = 1
+    status.lastEnd = 1_764_000_000
+    status.lastSucceeded = true
+    status.lastMilliseconds = 34
+    status.handedOver = 16_016
+    status.handOverMilliseconds = 420
+    status.kept = 2
+    status.text = "warned"
+    return status
+  }()
+
   static let examples: [(String, Message)] = [
     ("workerReady", .workerReady(generation: 3, slot: 1)),
     ("workerStopping", .workerStopping(generation: 300, slot: 0)),
@@ -37,7 +52,12 @@ struct MessageTests {
     ),
     ("drain", .drain),
     ("stop", .stop),
-    ("pollSlots", .pollSlots([0, 2, 511])),
+    ("accept", .accept),
+    (
+      "borrow",
+      .borrow(
+        [SocketRole(frontend: 0, bind: 1), SocketRole(frontend: 300, bind: 0)], isFirst: true)
+    ),
     ("handOver", .handOver(lanes: [3, 127], listenersElsewhere: [4, 65_535], format: 1)),
     ("takeOver", .takeOver(lane: 5)),
     ("handOverAcross", .handOverAcross(lanes: [3], listenersElsewhere: [4], format: 2)),
@@ -46,6 +66,7 @@ struct MessageTests {
     ("reload", .reload(requestID: 7)),
     ("stopGracefully", .stopGracefully),
     ("stopNow", .stopNow),
+    ("drainNode", .drainNode),
     ("showProcesses", .showProcesses(requestID: .max)),
     (
       "reloadResult",
@@ -63,8 +84,9 @@ struct MessageTests {
             pid: 4712, kind: .worker, slot: 1, generation: 1, uptimeSeconds: 600, reloads: 1),
           ProcessRow(
             pid: 4713, kind: .controller, slot: 0, generation: 2, uptimeSeconds: 1, reloads: 0),
-        ])
+        ], nil)
     ),
+    ("processesAfterReload", .processes(requestID: 9, [], status)),
     (
       "workers",
       .workers(
@@ -131,7 +153,7 @@ struct MessageTests {
       decoding: Fixtures.hexBytes("Fixtures/messages/older_processes.hex"))
     let row = ProcessRow(
       pid: 1, kind: .worker, slot: 0, generation: 0, uptimeSeconds: 0, reloads: 0)
-    #expect(processes == .processes(requestID: 8, [row]))
+    #expect(processes == .processes(requestID: 8, [row], nil))
   }
 
   @Test("a newer release's unknown fields, phases and number widths are passed over")

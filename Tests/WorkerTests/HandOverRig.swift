@@ -40,6 +40,7 @@ final class SteppedWorker {
     self.orders = orders.first
     self.questions = questions.first
     try worker.start()
+    worker.beginAccepting()
   }
 
   func lap(waiting milliseconds: Int = 0) {

@@ -25,6 +25,8 @@ public struct GlobalSettings: Sendable {
   public var description: String?
   /// `hard-stop-after`, milliseconds.
   public var hardStopAfter: Int?
+  /// `drain-delay`, milliseconds: how long a node that is taken out still accepts.
+  public var drainDelay = 0
   /// `reload-sessions`: what becomes of connections on a reload.
   public var reloadSessions = ReloadSessions.migrate
   /// `nosplice` (or `-dS`): relay by copying only.

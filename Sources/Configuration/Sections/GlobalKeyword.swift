@@ -4,6 +4,7 @@ enum GlobalKeyword: String, CaseIterable {
   case chroot
   case daemon
   case description
+  case drainDelay = "drain-delay"
   case gid
   case group
   case hardStopAfter = "hard-stop-after"

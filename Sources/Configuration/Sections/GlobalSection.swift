@@ -28,7 +28,8 @@ extension ConfigurationReader {
       return try readForeignGlobal(word, statement)
     }
     switch keyword {
-    case .user, .group, .uid, .gid, .chroot, .daemon, .pidFile, .hardStopAfter, .zeroWarning,
+    case .user, .group, .uid, .gid, .chroot, .daemon, .pidFile, .hardStopAfter, .drainDelay,
+      .zeroWarning,
       .reloadSessions:
       try readProcessLine(keyword, &statement)
     case .log, .logTag, .logHostname, .node, .description:
@@ -68,6 +69,7 @@ extension ConfigurationReader {
     case .pidFile: global.settings.pidFile = try statement.require("a path").text
     case .reloadSessions: try readReloadSessions(&statement)
     case .hardStopAfter: global.settings.hardStopAfter = try statement.time()
+    case .drainDelay: global.settings.drainDelay = try statement.time()
     default: global.settings.warningsAreErrors = true
     }
   }

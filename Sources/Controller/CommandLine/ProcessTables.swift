@@ -4,22 +4,44 @@ import Wire
 
 extension ProcessCommands {
   /// `show proc`, as the reference's master prints it.
-  static func processes(_ rows: [ProcessRow], _ deployment: Deployment) -> String {
+  static func processes(
+    _ rows: [ProcessRow], _ reloads: ReloadStatus?, _ deployment: Deployment
+  ) -> String {
+    let failed = reloads?.failedReloads ?? 0
     let workers = rows.filter { $0.kind == .worker }
     let (current, old) = (
       workers.filter { UInt64($0.generation) >= deployment.generation },
       workers.filter { UInt64($0.generation) < deployment.generation }
     )
     var text = line(["#<PID>", "<type>", "<reloads>", "<uptime>", "<version>"])
-    text += rows.filter { $0.kind == .master }.map(line).joined()
-    text += "# workers\n" + current.map(line).joined()
-    if !old.isEmpty { text += "# old workers\n" + old.map(line).joined() }
+    func lines(_ rows: [ProcessRow]) -> String { rows.map { line($0, failed) }.joined() }
+    text += lines(rows.filter { $0.kind == .master })
+    text += "# workers\n" + lines(current)
+    if !old.isEmpty { text += "# old workers\n" + lines(old) }
     let programs = rows.filter { $0.kind == .controller || $0.kind == .other }
-    if !programs.isEmpty { text += "# programs\n" + programs.map(line).joined() }
+    if !programs.isEmpty { text += "# programs\n" + lines(programs) }
     return text
   }
 
-  private static func line(_ row: ProcessRow) -> String {
+  /// `show reload`, in the way of `show info`.
+  static func text(_ status: ReloadStatus) -> String {
+    let last = status.lastEnd == 0 ? "none" : status.lastSucceeded ? "succeeded" : "failed"
+    var lines = [
+      "Generation: \(status.generation)", "Reloads: \(status.reloads)",
+      "FailedReloads: \(status.failedReloads)", "LastReload: \(last)",
+    ]
+    if status.lastEnd > 0 {
+      lines += [
+        "LastReloadEnd: \(status.lastEnd)", "LastReloadDuration_ms: \(status.lastMilliseconds)",
+        "HandedOver: \(status.handedOver)", "HandOverDuration_ms: \(status.handOverMilliseconds)",
+        "KeptByOldWorkers: \(status.kept)",
+      ]
+    }
+    if !status.lastSucceeded, !status.text.isEmpty { lines.append("Reason: \(status.text)") }
+    return lines.map { $0 + "\n" }.joined()
+  }
+
+  private static func line(_ row: ProcessRow, _ failed: UInt32) -> String {
     let type =
       switch row.kind {
       case .master: "master"
@@ -27,7 +49,7 @@ extension ProcessCommands {
       case .controller: "controller"
       case .other: "other"
       }
-    let reloads = row.kind == .master ? "\(row.reloads) [failed: 0]" : String(row.reloads)
+    let reloads = row.kind == .master ? "\(row.reloads) [failed: \(failed)]" : String(row.reloads)
     return line([
       String(row.pid), type, reloads, uptime(Int(clamping: row.uptimeSeconds)),
       Release.compatibleVersion,
@@ -53,7 +75,7 @@ struct WorkerTable {
 
   var text: String {
     var text = "# lane pid generation slot state sessions laps pipes_used pipes_free bytes_relayed "
-    text += "accept_pauses dropped_logs uptime\n"
+    text += "accept_pauses dropped_logs uptime handed_over taken_over\n"
     for lane in 0..<deployment.ledger.lanesEverUsed { text += row(lane) }
     return text
   }
@@ -68,6 +90,7 @@ struct WorkerTable {
       String(lane[.laps].value), String(lane[.pipesUsed].value), String(lane[.pipesFree].value),
       String(lane[.bytesRelayed].value), String(lane[.acceptPauses].value),
       String(lane[.droppedLogs].value), String(UInt64.wallClock.since(lane[.started].value)),
+      String(lane[.handedOver].value), String(lane[.takenOver].value),
     ]
     return columns.joined(separator: " ") + "\n"
   }

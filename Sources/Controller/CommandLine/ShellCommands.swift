@@ -49,6 +49,13 @@ enum ProcessCommands {
     Command("echo", "<text>", "print text to the output") { _, words, _ in
       .dump(words.joined(separator: " ") + "\n")
     },
+    Command(
+      "drain node", "", "say not ready, accept for drain-delay, then finish connections and end",
+      .admin
+    ) { services, _, _ in
+      services.desk.drainNode()
+      return .nothing
+    },
     Command("operator", "", "lower the level of the current CLI session to operator", .operator) {
       _, _, session in
       session.level = .operator
@@ -77,7 +84,14 @@ enum ProcessCommands {
           + services.sockets.map { "\($0.address) \($0.level.name) all\n" }.joined())
     },
     Command("show proc", "", "list the processes of the daemon") { services, _, _ in
-      .dump(processes(await services.desk.processes(), services.deployment))
+      let (rows, reloads) = await services.desk.processes()
+      return .dump(processes(rows, reloads, services.deployment))
+    },
+    Command("show reload", "", "tell how the last reload went") { services, _, _ in
+      guard let reloads = await services.desk.processes().reloads else {
+        return .failure("The master did not answer in time.")
+      }
+      return .dump(text(reloads))
     },
     Command("show version", "", "show version of the current process") { _, _, _ in
       .dump(Release.compatibleVersion + "\n")

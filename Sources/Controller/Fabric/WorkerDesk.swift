@@ -27,6 +27,7 @@ actor WorkerDesk {
     var count: UInt64 = 0
     var found = false
     var processes: [ProcessRow] = []
+    var reloads: ReloadStatus?
     var reload: ReloadResult?
   }
 
@@ -74,14 +75,19 @@ extension WorkerDesk {
     }
   }
 
-  func processes() async -> [ProcessRow] {
-    await askMaster(within: Self.patience) { .showProcesses(requestID: $0) }.processes
+  /// The daemon's processes, and what the master says of its reloads.
+  func processes() async -> (rows: [ProcessRow], reloads: ReloadStatus?) {
+    let answer = await askMaster(within: Self.patience) { .showProcesses(requestID: $0) }
+    return (answer.processes, answer.reloads)
   }
 
   /// - Returns: nil when the master did not say in time.
   func reload() async -> ReloadResult? {
     await askMaster(within: .seconds(120)) { .reload(requestID: $0) }.reload
   }
+
+  /// Takes the node out, without waiting for that.
+  nonisolated func drainNode() { port.sendToMaster(.drainNode) }
 
   private func askWorkers(_ question: (UInt64) -> Message) async -> Answer {
     let asked = Set(lanes.map(\.lane))
@@ -153,8 +159,9 @@ extension WorkerDesk {
 
   func heardFromMaster(_ message: Message) {
     switch message {
-    case .processes(let number, let rows):
+    case .processes(let number, let rows, let reloads):
       questions[number]?.answer.processes = rows
+      questions[number]?.answer.reloads = reloads
       complete(number, Self.masterLane)
     case .reloadResult(let result):
       questions[result.requestID]?.answer.reload = result

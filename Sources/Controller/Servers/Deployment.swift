@@ -14,6 +14,8 @@ public struct Deployment: Sendable {
   let workerCount: Int
   /// Connections that all workers together may carry; 0 when the master did not say.
   let maxConnections: Int
+  /// Wall clock, seconds: when the daemon began, whatever reloads there have been since.
+  let daemonStart: UInt64
   /// Wall clock, nanoseconds: when this controller began.
   let started = Clock.realtime
   let proxies: [Proxy]
@@ -23,7 +25,7 @@ public struct Deployment: Sendable {
 
   public init(
     configuration: ProxyConfiguration, slots: SlotMap, ledger: SharedLedger, generation: UInt64,
-    workerCount: Int, maxConnections: Int
+    workerCount: Int, maxConnections: Int, daemonStart: UInt64? = nil
   ) {
     self.configuration = configuration
     self.slots = slots
@@ -31,6 +33,7 @@ public struct Deployment: Sendable {
     self.generation = generation
     self.workerCount = workerCount
     self.maxConnections = maxConnections
+    self.daemonStart = daemonStart ?? .wallClock
     proxies = Proxy.inOrder(of: configuration)
     servers = configuration.backends.indices.flatMap { backend in
       configuration.backends[backend].servers.indices.map {
@@ -124,12 +127,6 @@ extension Deployment {
       .filter { $0[.state].value != LaneState.free.rawValue }
   }
 
-  /// Wall clock seconds: when the first worker of this generation was forked.
-  var trafficStart: UInt64 {
-    lanes.filter { $0[.generation].value == generation }.map { $0[.started].value }.min()
-      ?? UInt64(started / 1_000_000_000)
-  }
-
-  /// Seconds since then.
-  var age: UInt64 { UInt64.wallClock.since(trafficStart) }
+  /// Seconds since the daemon began.
+  var age: UInt64 { UInt64.wallClock.since(daemonStart) }
 }

@@ -64,10 +64,8 @@ struct Information {
       field(5, "Process_num", "KGPV", .number(1), "Always 1"),
       field(6, "Pid", "SGPV", .number(master), "Process id of the master"),
       field(
-        7, "Uptime", "MDPV", .text(uptimeText), "Time since the workers of this configuration began"
-      ),
-      field(
-        8, "Uptime_sec", "MDPV", uptime, "Seconds since the workers of this configuration began"),
+        7, "Uptime", "MDPV", .text(uptimeText), "Time since the daemon began, reloads or not"),
+      field(8, "Uptime_sec", "MDPV", uptime, "Seconds since the daemon began, reloads or not"),
       field(9, "Memmax_MB", "CLPV", .number(0), "Limit of memory"),
       field(10, "PoolAlloc_MB", "MGPV", .number(0), "Memory in pools"),
       field(11, "PoolUsed_MB", "MGPV", .number(0), "Memory used in pools"),
@@ -119,7 +117,7 @@ struct Information {
 
   private func totals() -> [InfoField] {
     [
-      field(52, "Stopping", "MGPV", .number(0), "1 while it stops"),
+      field(52, "Stopping", "MGPV", .number(deployment.ledger.isLeaving.value), "1 while it stops"),
       field(
         53, "Jobs", "MGPV", .number(gauges[.current].value + listeners), "Connections and listeners"
       ),
@@ -144,7 +142,7 @@ struct Information {
       field(69, "PoolUsed_bytes", "MGPV", .wide(0), "Memory used in pools"),
       field(
         70, "Start_time_sec", "MDPV", .number(started),
-        "When the workers of this configuration began, seconds since 1970"),
+        "When the daemon began, seconds since 1970"),
       field(71, "Tainted", "SGPV", .text("0"), "Always 0"),
       field(72, "TotalWarnings", "MCPV", .number(0), "Not counted"),
       field(
@@ -190,7 +188,7 @@ extension Information {
   }
 
   private var descriptors: UInt64 { ResourceLimit.openFiles.soft }
-  private var started: UInt64 { deployment.trafficStart }
+  private var started: UInt64 { deployment.daemonStart }
 
   private var uptime: FieldValue {
     let seconds = UInt64.wallClock.since(started)

@@ -58,7 +58,8 @@ extension WorkerProcess {
 
   /// Offers the next batch if nothing is on its way. Called once a lap.
   mutating func giveMore() {
-    guard handOver.isOrdered, !handOver.isWaiting, context.now >= handOver.due || !isBackingOff
+    guard handOver.isOrdered, !handOver.isWaiting, context.now >= handOver.due || !isBackingOff,
+      !handOver.isResting
     else { return }
     // Who stays was refused, and nobody comes any more.
     if handOver.hasReported, listeners.isEmpty { return }
@@ -76,7 +77,7 @@ extension WorkerProcess {
     offer(parcel, to: number)
   }
 
-  private var isBackingOff: Bool { handOver.failingSince != nil }
+  private var isBackingOff: Bool { handOver.failingSince != nil || handOver.silentSince != nil }
 
   /// Those who wait go first, the oldest before the others: they keep their order.
   private mutating func pick(into parcel: inout Parcel) {
@@ -134,7 +135,7 @@ extension WorkerProcess {
     do throws(Errno) {
       if try peer.socket.sendPacket(packet.span, rights: rights) {
         handOver.failingSince = nil
-        handOver.due = context.now + HandOver.patience
+        handOver.due = context.now + handOver.patience
         return timers.set(handOverTimer, to: handOver.due)
       }
       tryAgain(number, "its queue is full")
@@ -200,6 +201,7 @@ extension WorkerProcess {
   mutating func hear(_ packet: HandOverPacket, from number: Int) {
     guard handOver.isWaiting, number == handOver.taker, let current = handOver.transit?.batch
     else { return }
+    handOver.noteAnswer()
     switch packet {
     case .taken(let batch):
       if batch == current { concludeBatch() }
@@ -262,6 +264,7 @@ extension WorkerProcess {
   private mutating func letBatchGo() {
     let places = handOver.offered
     handOver.offered = []
+    handOver.restsUntil = Clock.monotonic + HandOver.rest
     handOver.moved += UInt64(places.count)
     context.ledger.lane(context.lane)[.handedOver].add(UInt64(places.count))
     for place in places {
@@ -282,10 +285,19 @@ extension WorkerProcess {
   mutating func handOverTimedOut() {
     guard handOver.isWaiting, context.now >= handOver.due else { return }
     let number = handOver.taker
-    if handOver.transit?.stage == .offered, handOver.peers[number] != nil {
+    let isSilent = handOver.transit?.stage == .offered && handOver.peers[number] != nil
+    takeBatchBack(keeping: nil)
+    if isSilent { noteSilence(of: number) }
+  }
+
+  private mutating func noteSilence(of number: Int) {
+    let since = handOver.silentSince ?? context.now - handOver.patience
+    handOver.silentSince = since
+    if context.now - since > HandOver.longestSilence {
       drop(number, "the new worker does not answer")
     }
-    takeBatchBack(keeping: nil)
+    lookAgain(in: handOver.patience)
+    handOver.patience = min(handOver.patience * 2, HandOver.longestPatience)
   }
 
   // MARK: The end

@@ -40,7 +40,7 @@ final class HandOverPeer {
 /// Where a worker stands in handing connections over to others.
 ///
 /// A batch of connections is taken out of epoll, offered to one taker, and is the taker's once that
-/// has claimed it in the ledger (``Transit``); the next batch follows on the lap after the answer.
+/// has claimed it in the ledger (``Transit``); the next batch follows after the answer and a rest.
 /// Batches are small and there is one at a time, so that relaying goes on in between: what a
 /// connection sees of it is a pause of a millisecond or two. Small also since descriptors in flight
 /// count against a limit of the user (`ETOOMANYREFS`).
@@ -52,10 +52,19 @@ struct HandOver {
   /// to 0.46 s on two busy processors, for 0.2 s of processor time in all four workers
   /// (`Tests/Benchmarks/handover`).
   static let batch = 32
+  /// How long the giver rests between two batches, in nanoseconds. Without a rest four workers want
+  /// all processors, and whoever relays, or waits for what is relayed, has to wait for his turn.
+  static let rest: Int64 = 1_000_000
   /// Most bytes of a batch that were read and not delivered.
   static let mostBytes = 64 * 1024
-  /// How long a taker may be silent. Its laps take milliseconds; what is offered stands still.
-  static let patience: Milliseconds = 250
+  /// How long a taker may be silent at first. Its laps take milliseconds; what is offered stands
+  /// still, and is taken back after that, so that no connection pauses for longer. It is offered
+  /// again when it has run for as long, with twice the patience: a taker that is not silent but waits
+  /// for a processor has to get to it in the end.
+  static let patience: Milliseconds = 40
+  static let longestPatience: Milliseconds = 1_280
+  /// How long takers may be silent, in a row, before the one whose turn it is is given up.
+  static let longestSilence: Milliseconds = 10_000
   /// How long to wait before what could not be sent is tried again, or the ledger is looked at.
   static let retryInterval: Milliseconds = 4
   /// How long descriptors in flight may be too many before the taker is given up.
@@ -74,6 +83,12 @@ struct HandOver {
   var isAcross = false
   /// When the taker's silence is over, or the next attempt is due.
   var due: Milliseconds = .never
+  /// How long the next offer may go without an answer.
+  var patience = Self.patience
+  /// When takers began to be silent, all of them since.
+  var silentSince: Milliseconds?
+  /// When the rest after a batch is over, in nanoseconds of the monotonic clock.
+  var restsUntil: Int64 = 0
   /// When sending first failed for want of room, in a row.
   var failingSince: Milliseconds?
   /// The place to look at next.
@@ -88,6 +103,15 @@ struct HandOver {
   var hasReported = false
 
   var isWaiting: Bool { !offered.isEmpty }
+
+  /// Whether there may be more to give, after a rest.
+  var isResting: Bool { isOrdered && !isWaiting && restsUntil > Clock.monotonic }
+
+  /// A taker lives.
+  mutating func noteAnswer() {
+    silentSince = nil
+    patience = Self.patience
+  }
 
   mutating func add(_ peer: HandOverPeer) -> Int {
     let number = peers.firstIndex { $0 == nil } ?? peers.count

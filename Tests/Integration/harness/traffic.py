@@ -4,6 +4,8 @@ Each prints "ready" when its connections stand, runs until its work is done or i
 line of JSON with what it saw.
 """
 
+import contextlib
+import heapq
 import json
 import os
 import random
@@ -169,87 +171,202 @@ def churn(port, threads="4", request="ping\n"):
     return seen
 
 
+class _Echo:
+    """One connection of an echo server: what came and has not gone back yet stops the reading of more."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.pending = memoryview(b"")
+        self.received = self.sent = self.resets = 0
+
+    def turn(self):
+        """Reads and sends once; returns what to wait for next, or None when it is over."""
+        try:
+            if not self.pending:
+                part = self.connection.recv(262144)
+                if not part:
+                    return None
+                self.received += len(part)
+                self.pending = memoryview(part)
+            count = self.connection.send(self.pending)
+            self.sent += count
+            self.pending = self.pending[count:]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.resets = 1
+            return None
+        return select.EPOLLOUT if self.pending else select.EPOLLIN
+
+
 def echo(port):
     """An echo server that counts bytes and connections; a connection without a byte is a health check."""
+    _raise_limit()
     listener = socket.create_server(("127.0.0.1", int(port)), backlog=4096)
-    lock = threading.Lock()
+    listener.setblocking(False)
+    poller, served = select.epoll(), {}
+    poller.register(listener.fileno(), select.EPOLLIN)
+    poller.register(sys.stdin.fileno(), select.EPOLLIN | select.EPOLLHUP)
     seen = {"connections": 0, "received": 0, "sent": 0, "resets": 0}
-
-    def serve(connection):
-        received = sent = resets = 0
-        try:
-            while part := connection.recv(262144):
-                received += len(part)
-                connection.sendall(part)
-                sent += len(part)
-        except OSError:
-            resets = 1
-        connection.close()
-        with lock:
-            seen["connections"] += received > 0
-            seen["received"] += received
-            seen["sent"] += sent
-            seen["resets"] += resets
-
-    def accept():
-        while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
     print("ready", flush=True)
-    sys.stdin.read()
-    with lock:
-        return dict(seen)
+
+    def welcome():
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        connection.setblocking(False)
+        served[connection.fileno()] = _Echo(connection)
+        poller.register(connection.fileno(), select.EPOLLIN)
+
+    def serve(number, happened):
+        waits = served[number].turn()
+        if waits is None:
+            end(served.pop(number))
+        elif waits != happened:
+            poller.modify(number, waits)
+
+    def end(client):
+        client.connection.close()
+        seen["connections"] += client.received > 0
+        for name in ("received", "sent", "resets"):
+            seen[name] += getattr(client, name)
+
+    while True:
+        for number, happened in poller.poll():
+            if number == sys.stdin.fileno():
+                for client in served.values():
+                    end(client)
+                return seen
+            if number == listener.fileno():
+                welcome()
+            else:
+                serve(number, happened)
+
+
+class _Stream:
+    """One transfer through an echo server; its blocks carry their position, so that none is like another."""
+
+    def __init__(self, number, port):
+        self.outcome = {"sent": 0, "received": 0, "intact": False, "failure": None, "longest": 0.0}
+        self.block = bytearray(random.Random(number).randbytes(65536))
+        self.rest = memoryview(b"")
+        self.sent_crc = self.received_crc = 0
+        self.is_ending = False
+        self.heard = 0.0
+        self.connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.connection.setblocking(False)
+
+    def begin_block(self):
+        self.block[:8] = self.outcome["sent"].to_bytes(8, "big")
+        self.sent_crc = zlib.crc32(self.block, self.sent_crc)
+        if self.outcome["sent"] == self.outcome["received"]:
+            self.heard = time.monotonic()
+        self.outcome["sent"] += len(self.block)
+        self.rest = memoryview(self.block)
+
+    def send(self):
+        """Sends once; returns whether the block is out."""
+        with contextlib.suppress(BlockingIOError):
+            self.rest = self.rest[self.connection.send(self.rest) :]
+        return not self.rest
+
+    def receive(self):
+        """Receives once; returns whether that was the end."""
+        try:
+            part = self.connection.recv(262144)
+        except BlockingIOError:
+            return False
+        # How long nothing came though something was to come.
+        now = time.monotonic()
+        self.outcome["longest"] = max(self.outcome["longest"], now - self.heard)
+        self.heard = now
+        self.outcome["received"] += len(part)
+        self.received_crc = zlib.crc32(part, self.received_crc)
+        return not part
+
+    def conclude(self, failure=None):
+        self.connection.close()
+        self.outcome["failure"] = failure
+        sent, received = self.outcome["sent"], self.outcome["received"]
+        self.outcome["intact"] = failure is None and (sent, self.sent_crc) == (received, self.received_crc)
 
 
 def stream(port, count, pause="0.05"):
     """`count` long transfers through an echo server, block after block with a pause, until standard input ends.
 
-    Every byte sent must come back, in order: the CRCs of both ways are compared.
+    Every byte sent must come back, in order: the CRCs of both ways are compared. `longest` is the longest time, in seconds,
+    in which nothing of what was under way came back.
     """
-    stop = threading.Event()
-    results = []
+    _raise_limit()
+    pause = float(pause)
+    poller, streams, due, outcomes = select.epoll(), {}, [], []
+    poller.register(sys.stdin.fileno(), select.EPOLLIN | select.EPOLLHUP)
+    is_stopping = False
 
-    def transfer(number):
-        outcome = {"sent": 0, "received": 0, "intact": False, "failure": None}
-        results.append(outcome)
-        block = bytearray(random.Random(number).randbytes(65536))
-        sent_crc = 0
-        received = {"count": 0, "crc": 0}
+    def conclude(number, failure=None):
+        streams.pop(number).conclude(failure)
 
-        def receive():
-            try:
-                received["count"], received["crc"] = _receive(connection)
-            except OSError as error:
-                outcome["failure"] = f"{type(error).__name__}: {error}"
+    def end(number):
+        """Sends FIN, once what has been begun is out."""
+        transfer = streams[number]
+        if not transfer.is_ending and not transfer.rest:
+            transfer.is_ending = True
+            transfer.connection.shutdown(socket.SHUT_WR)
 
+    def next_block(number):
+        if number in streams and not streams[number].is_ending:
+            streams[number].begin_block()
+            poller.modify(number, select.EPOLLIN | select.EPOLLOUT)
+
+    def sent_block(number):
+        if is_stopping:
+            poller.modify(number, select.EPOLLIN)
+            end(number)
+        elif pause:
+            poller.modify(number, select.EPOLLIN)
+            heapq.heappush(due, (time.monotonic() + pause, number))
+        else:
+            streams[number].begin_block()
+
+    def turn(number, happened):
         try:
-            connection = socket.create_connection(("127.0.0.1", int(port)), timeout=60)
-            receiver = threading.Thread(target=receive)
-            receiver.start()
-            while not stop.is_set() and not outcome["failure"]:
-                block[:8] = outcome["sent"].to_bytes(8, "big")
-                connection.sendall(block)
-                sent_crc = zlib.crc32(block, sent_crc)
-                outcome["sent"] += len(block)
-                stop.wait(float(pause))
-            connection.shutdown(socket.SHUT_WR)
-            receiver.join()
+            if happened & ~select.EPOLLOUT and streams[number].receive():
+                failure = None if streams[number].is_ending else "ended before its time"
+                return conclude(number, failure)
+            if happened & select.EPOLLOUT and streams[number].send():
+                sent_block(number)
         except OSError as error:
-            outcome["failure"] = outcome["failure"] or f"{type(error).__name__}: {error}"
-        outcome["received"] = received["count"]
-        outcome["intact"] = (received["count"], received["crc"]) == (outcome["sent"], sent_crc)
+            conclude(number, f"{type(error).__name__}: {error}")
 
-    running = [threading.Thread(target=transfer, args=(number,)) for number in range(int(count))]
-    for thread in running:
-        thread.start()
+    for order in range(int(count)):
+        try:
+            transfer = _Stream(order, int(port))
+        except OSError as error:
+            outcomes.append({"sent": 0, "received": 0, "intact": False, "failure": f"{type(error).__name__}: {error}"})
+            continue
+        outcomes.append(transfer.outcome)
+        streams[transfer.connection.fileno()] = transfer
+        poller.register(transfer.connection.fileno(), select.EPOLLIN)
+        # Not all at once, where they pause.
+        heapq.heappush(due, (time.monotonic() + pause * order / int(count), transfer.connection.fileno()))
     print("ready", flush=True)
-    sys.stdin.read()
-    stop.set()
-    for thread in running:
-        thread.join()
-    return results
+    while streams:
+        while due and due[0][0] <= time.monotonic():
+            next_block(heapq.heappop(due)[1])
+        wait = max(0.0, due[0][0] - time.monotonic()) if due else -1
+        for number, happened in poller.poll(wait):
+            if number == sys.stdin.fileno():
+                poller.unregister(number)
+                is_stopping, due = True, []
+                for each in list(streams):
+                    try:
+                        end(each)
+                    except OSError as error:
+                        conclude(each, f"{type(error).__name__}: {error}")
+            elif number in streams:
+                turn(number, happened)
+    return outcomes
 
 
 def _raise_limit():
