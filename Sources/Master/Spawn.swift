@@ -161,9 +161,13 @@ extension Supervisor {
       "--stats-sockets", "\(sockets - (listeners.control == nil ? 0 : 1))",
       "--worker-count", "\(generation.workerCount)",
       "--max-connections", "\(generation.budget.maxConnections)",
-      "--started",
-      "\(wallClockSeconds - UInt64(max(0, Clock.monotonic - started) / 1_000_000_000))",
+      "--started", "\(startOnTheWall)",
     ] + (listeners.control == nil ? ["--without-control-socket"] : [])
+  }
+
+  /// When the daemon began, in seconds since 1970: rounded once, so that each generation says the same.
+  private var startOnTheWall: UInt64 {
+    UInt64(max(0, Clock.realtime - (Clock.monotonic - started)) / 1_000_000_000)
   }
 
   var wallClockSeconds: UInt64 { UInt64(max(0, Clock.realtime / 1_000_000_000)) }
