@@ -172,7 +172,7 @@ HELLO_VALUES = {
     "var(sess.algorithms)": "0403080408050806",
     "var(sess.label)": "www",
     "var(sess.label),concat(-,sess.alpn,!)": "www-h2!",
-    "var(sess.session),length": "32",
+    "var(sess.session),hex,length": "64",
     "var(sess.tickets)": "0",
     "var(sess.gone)": "-",
     "var(sess.gone,default)": "default",
