@@ -54,7 +54,7 @@ enum Adoption {
       }
       let estate = heir.estate
       let supervisor = try inherit(state, estate, arguments, commandLine, log)
-      let keeper = heir.take()
+      let keeper = try heir.take()
       supervisor.store = DescriptorStore(
         estate, keeping: supervisor.state.descriptors, keeper: keeper, log)
       supervisor.watchKeeper()

@@ -77,8 +77,12 @@ extension Estate {
 
 extension Heir {
   /// Makes this process the keeper's master: the one before ends.
-  consuming func take() -> Keeper {
-    _ = try? keeper.sendPacket(Array("DONE=1".utf8).span)
+  ///
+  /// A keeper that is gone has told it nothing: it goes on then, and this process must not.
+  consuming func take() throws(Failure) -> Keeper {
+    guard (try? keeper.sendPacket(Array("DONE=1".utf8).span)) == true else {
+      throw Failure(message: "the keeper has ended: the running daemon goes on")
+    }
     return Keeper(keeper)
   }
 }

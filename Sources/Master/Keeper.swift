@@ -26,6 +26,8 @@ struct KeeperProcess: ~Copyable {
   private var heir: Descriptor?
   private let doors: DescriptorTable
   private let paths: [String]
+  /// The doors as they were made: another keeper may have put its own in their place.
+  private let doorFiles: [FileStatus]
   /// What is kept, and the names of it.
   private var kept = DescriptorTable()
   private var names: [String] = []
@@ -60,23 +62,27 @@ struct KeeperProcess: ~Copyable {
   ) throws(Errno) -> KeeperProcess {
     let epoll = try Epoll()
     var doors = DescriptorTable()
+    var files: [FileStatus] = []
     for (index, path) in paths.enumerated() {
       let door = try open(path)
       try epoll.add(door, .readable, token: Token.door + UInt64(index))
       doors.append(door)
+      files.append(try File.status(path))
     }
     try epoll.add(master, .readable, token: Token.master)
-    return KeeperProcess(epoll: epoll, master: .some(master), doors: doors, paths: paths)
+    return KeeperProcess(
+      epoll: epoll, master: .some(master), doors: doors, paths: paths, doorFiles: files)
   }
 
   private init(
     epoll: consuming Epoll, master: consuming Descriptor?, doors: consuming DescriptorTable,
-    paths: [String]
+    paths: [String], doorFiles: [FileStatus]
   ) {
     self.epoll = epoll
     self.master = master
     self.doors = doors
     self.paths = paths
+    self.doorFiles = doorFiles
   }
 
   /// In the place of one that was left behind, or of a keeper's before.
@@ -111,7 +117,9 @@ struct KeeperProcess: ~Copyable {
   }
 
   private func end() -> Never {
-    for path in paths { try? File.remove(path) }
+    for (path, made) in zip(paths, doorFiles) where made.isSameFile(as: try? File.status(path)) {
+      try? File.remove(path)
+    }
     Process.exit(0)
   }
 
@@ -130,7 +138,7 @@ struct KeeperProcess: ~Copyable {
       }
       if lines["FDSTOREREMOVE"] == "1", let name = lines["FDNAME"] { forget(name) }
       if lines["BARRIER"] == "1" { tell(master, "BARRIER=1") }
-      if lines["YIELD"] == "1" { giveAll() }
+      if lines["YIELD"] == "1" { giveAllOrGoOn() }
       if lines["YIELD"] == "0" { dismissHeir() }
     }
   }
@@ -190,6 +198,11 @@ struct KeeperProcess: ~Copyable {
     }
   }
 
+  /// Whoever asked may be gone by the time that the master stands still.
+  private mutating func giveAllOrGoOn() {
+    if isThere(heir) { giveAll() } else { tell(master, "RESUME=1") }
+  }
+
   private mutating func giveAll() {
     for start in stride(from: 0, to: names.count, by: Self.batch) {
       let part = start..<min(start + Self.batch, names.count)
@@ -241,7 +254,7 @@ struct KeeperProcess: ~Copyable {
 /// The keeper as its master sees it.
 final class Keeper {
   let socket: Descriptor
-  /// An heir has asked while the answer to something else was waited for.
+  /// An heir waits for the master to stand still.
   private(set) var hasBeenAsked = false
 
   /// How long the keeper may take to do what it was told, in milliseconds.
@@ -280,7 +293,6 @@ final class Keeper {
     while Clock.monotonic / 1_000_000 < end {
       switch read() {
       case .lines(let lines):
-        if lines["TAKE"] != nil { hasBeenAsked = true }
         if lines["BARRIER"] != nil { return }
       case .nothing: wait(for: .readable, milliseconds: Self.patience)
       case .gone: return
@@ -288,9 +300,15 @@ final class Keeper {
     }
   }
 
+  /// Reads a packet, and notes what it says of an heir, whatever else was waited for.
   func read() -> KeeperPacket {
     var rights = DescriptorTable()
-    return KeeperPacket(from: socket, &rights)
+    let packet = KeeperPacket(from: socket, &rights)
+    if case .lines(let lines) = packet {
+      if lines["TAKE"] != nil { hasBeenAsked = true }
+      if lines["RESUME"] != nil { hasBeenAsked = false }
+    }
+    return packet
   }
 
   /// Says that the master stands still, and does so until it is known what becomes of it.

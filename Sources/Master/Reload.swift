@@ -229,7 +229,7 @@ extension Supervisor {
     answer(waiters, success: false, text: text)
     waiters = []
     stopFormerControllers(but: laterWaiters)
-    notifier.ready("Reload failed: \(text.firstLine)")
+    notifier.ready("Reload failed: \(text.reason)")
     beginReloadThatIsWanted()
   }
 
@@ -314,8 +314,12 @@ extension Supervisor {
 }
 
 extension String {
-  var firstLine: String {
-    split(separator: "\n", omittingEmptySubsequences: true).first.map(String.init) ?? ""
+  /// What one line can tell of why something was refused: the first error, not what was noticed before
+  /// it.
+  var reason: String {
+    let lines = split(separator: "\n", omittingEmptySubsequences: true)
+    let line = lines.first { $0.hasPrefix("[ALERT]") } ?? lines.first
+    return line.map(String.init) ?? ""
   }
 
   /// Without the line ends behind it.

@@ -71,7 +71,7 @@ extension Supervisor {
     status.handedOver = lastReload.handedOver
     status.handOverMilliseconds = lastReload.handOverMilliseconds
     status.kept = lastReload.kept
-    status.text = String(lastReload.text.firstLine.prefix(Self.longestReason))
+    status.text = String(lastReload.text.reason.prefix(Self.longestReason))
     return status
   }
 

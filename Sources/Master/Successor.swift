@@ -138,6 +138,8 @@ extension Supervisor {
     failedReloads = state.failedReloads
     lastReload = state.lastReload
     leaveDue = state.leaveDue
+    // A ledger that was laid out anew does not know.
+    if isLeaving { ledger.isLeaving.store(1) }
     waiters = state.waiters
     laterWaiters = state.laterWaiters
     wantsAnotherReload = state.wantsAnotherReload

@@ -51,8 +51,6 @@ final class Supervisor {
 
   /// What is kept for the case that the master dies; nil where nobody keeps anything.
   var store: DescriptorStore?
-  /// Somebody wants to take over.
-  var isAskedToYield = false
 
   // What came before and serves until this generation does.
   var previous: Release?

@@ -40,7 +40,7 @@ enum Version {
       -cc COND     evaluate a condition and exit: 0 true, 1 false, 2 not understood
       -C DIR       change to this directory first
       -D           go to the background once ready
-      -db          stay in the foreground, whatever the file says
+      -db  -d      stay in the foreground, whatever the file says; -d says more, too
       -p FILE      write the process id to this file once ready
       -S SOCKET    control socket: PATH, abns@NAME or ADDRESS:PORT[,mode,600,user,NAME,group,NAME]
       -n N         carry at most N connections; -N N: in a frontend that has no maxconn
@@ -56,7 +56,7 @@ enum Version {
       -vq -vqb     version number; its branch
       explain      say which rules, backend and server a connection would get, and why
 
-    Accepted and without effect: -W -Ws -4 -L NAME -m MB -d -dI -dM -dr and other
+    Accepted and without effect: -W -Ws -4 -L NAME -m MB -dI -dM -dr and other
     debugging flags of HAProxy. See sluice(8).
 
     """

@@ -25,8 +25,7 @@ extension Supervisor {
   func listenToKeeper() {
     guard let keeper = store?.keeper else { return }
     switch keeper.read() {
-    case .nothing: break
-    case .lines(let lines): if lines["TAKE"] != nil { isAskedToYield = true }
+    case .nothing, .lines: break
     case .gone:
       log.alert("the keeper has ended: nobody can take over until the next reload")
       try? epoll.remove(keeper.socket)
@@ -36,13 +35,9 @@ extension Supervisor {
 
   /// Stands still when nothing is half done, and ends when another has taken over.
   func yieldIfAsked() {
-    guard let keeper = store?.keeper, isAskedToYield || keeper.hasBeenAsked else { return }
-    if case .stopping = phase {
-      isAskedToYield = false
-      return keeper.refuse()
-    }
+    guard let keeper = store?.keeper, keeper.hasBeenAsked else { return }
+    if case .stopping = phase { return keeper.refuse() }
     guard phase == .running, trial == nil, !isHandingOver else { return }
-    isAskedToYield = false
     keepState()
     log.notice("another master takes over")
     if keeper.yield() { Process.exit(0) }

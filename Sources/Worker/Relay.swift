@@ -82,7 +82,12 @@ extension Connection {
     let process = context.tables.process
     process.count(.bytesUp, up)
     process.count(.bytesDown, down)
-    if spliced != 0 { process.count(.bytesSpliced, spliced) }
+    guard spliced != 0 else { return }
+    process.count(.bytesSpliced, spliced)
+    frontend.count(.bytesSpliced, spliced)
+    listener.count(.bytesSpliced, spliced)
+    backend.count(.bytesSpliced, spliced)
+    server.count(.bytesSpliced, spliced)
   }
 
   // MARK: Resets

@@ -23,8 +23,14 @@ struct Daemon {
   /// Sends a command and does not wait for its answer.
   func leave(_ command: String) throws { _ = try exchange(command + "\n", waits: false) }
 
-  /// As ``ask(_:)``; nil when nobody is there to answer.
-  func askIfThere(_ command: String) -> String? { try? converse(command + "\n", waits: true) }
+  /// As ``ask(_:)``; nil when nobody is there to answer, and nothing when somebody does not.
+  func askIfThere(_ command: String) -> String? {
+    do throws(Errno) {
+      return try converse(command + "\n", waits: true)
+    } catch {
+      return error == .connectionRefused || error == .noSuchFile ? nil : ""
+    }
+  }
 
   private func exchange(_ command: String, waits: Bool = true) throws -> String {
     do throws(Errno) {

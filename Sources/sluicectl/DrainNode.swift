@@ -28,11 +28,11 @@ struct DrainNode: ParsableCommand {
     guard wait else { return }
     let deadline = timeout.map { Clock.monotonic + Int64(max(0, $0)) * 1_000_000_000 } ?? .max
     var progress = DrainProgress()
-    while let left = connectionsLeft() {
-      progress.show(left)
+    while let answer = options.daemon.askIfThere("show info") {
+      if let left = Self.connections(in: answer) { progress.show(left) }
       guard Clock.monotonic < deadline else {
         progress.end()
-        throw fail("\(left) connections are left after \(timeout ?? 0) s")
+        throw fail("\(progress.text) after \(timeout ?? 0) s")
       }
       usleep(Self.pause)
     }
@@ -42,11 +42,10 @@ struct DrainNode: ParsableCommand {
   /// Microseconds between two looks.
   private static let pause: UInt32 = 200_000
 
-  /// Nil when there is no daemon any more.
-  private func connectionsLeft() -> Int? {
-    guard let answer = options.daemon.askIfThere("show info"), !answer.isEmpty else { return nil }
+  /// Nil when the answer does not say: its end may be missing, when the control plane starts anew.
+  private static func connections(in answer: String) -> Int? {
     let line = answer.split(separator: "\n").first { $0.hasPrefix("CurrConns: ") }
-    return line.flatMap { Int($0.dropFirst("CurrConns: ".count)) } ?? 0
+    return line.flatMap { Int($0.dropFirst("CurrConns: ".count)) }
   }
 }
 
@@ -55,10 +54,18 @@ private struct DrainProgress {
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var shown: Int?
 
+  /// What was shown last.
+  var text: String {
+    switch shown {
+    case .none: "no answer"
+    case 1: "1 connection left"
+    case .some(let left): "\(left) connections left"
+    }
+  }
+
   mutating func show(_ left: Int) {
     guard left != shown else { return }
     shown = left
-    let text = left == 1 ? "1 connection left" : "\(left) connections left"
     StandardError.write(isTerminal ? "\r\u{1b}[K\(text)" : text + "\n")
   }
 

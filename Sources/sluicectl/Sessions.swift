@@ -46,7 +46,9 @@ struct Sessions: ParsableCommand {
 
   private static func json(_ sessions: [[String: String]]) -> String {
     let objects = sessions.map { session in
-      "{" + columns.map { "\"\($0.0)\":\"\(session[$0.0] ?? "")\"" }.joined(separator: ",") + "}"
+      "{"
+        + columns.map { "\(JSON.text($0.0)):\(JSON.text(session[$0.0] ?? ""))" }.joined(
+          separator: ",") + "}"
     }
     return "[" + objects.joined(separator: ",") + "]\n"
   }

@@ -94,10 +94,18 @@ import Testing
   @Test("over HTTP have headers, whole or in lists")
   func headers() {
     let answer = "HTTP/1.1 200 OK\r\nX-Role: replica, Primary\r\n\r\n"
-    func header(_ value: CheckText?, isWhole: Bool = false) -> Judgement {
-      http(.header(name: CheckText(.exact, "X-Role"), value: value, isWhole: isWhole), answer)
+    func header(
+      _ value: CheckText?, isWhole: Bool = false, name: CheckText = CheckText(.exact, "X-Role")
+    ) -> Judgement {
+      http(.header(name: name, value: value, isWhole: isWhole), answer)
     }
     #expect(header(nil) == .met())
+    // Names have no case, values have.
+    #expect(header(nil, name: CheckText(.prefix, "X-R")) == .met())
+    #expect(header(nil, name: CheckText(.suffix, "-Role")) == .met())
+    #expect(header(nil, name: CheckText(.part, "-R")) == .met())
+    #expect(header(CheckText(.exact, "primary")) == .failed(.layer7Status, info: "OK"))
+    #expect(header(CheckText(.exact, "Replica")) == .failed(.layer7Status, info: "OK"))
     #expect(header(CheckText(.exact, "Primary")) == .met())
     #expect(
       header(CheckText(.exact, "Primary"), isWhole: true) == .failed(.layer7Status, info: "OK"))

@@ -338,7 +338,7 @@ def test_what_finds_no_place_stays_where_it_is(sluice, servers):
     for client in clients:
         echoes(client, b"after")
     assert old & set(daemon.workers())
-    assert "no place for more connections" in daemon.log
+    wait_until(lambda: "no place for more connections" in daemon.log)
     for client in clients:
         client.close()
     wait_until(lambda: not old & set(daemon.workers()))

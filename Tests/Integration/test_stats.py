@@ -9,6 +9,7 @@ import pytest
 
 from harness import programs
 from harness.clients import ask, dial, ended_by, read_line, run
+from harness.hello import client_hello
 from harness.ports import free_port
 from harness.servers import EchoServer, HoldingServer, NamingServer, SourceServer, receive_exactly, reset
 from harness.stats import StatsSocket
@@ -300,6 +301,38 @@ def test_show_sess_and_shutdown_session(sluice, servers, log):
     assert daemon.stats.sessions() == []
 
 
+def test_a_name_that_a_client_made_up_stays_one_word(sluice, servers):
+    """Whatever stands in it: it forges neither a row nor a field, nor does it reach a terminal."""
+    port = free_port()
+    daemon = sluice(
+        configuration(port, f"s1 {servers(HoldingServer()).at}").replace("name public", "name public ssl crt /dev/null")
+    )
+    name = 'a b\n0x9: srv=evil\x1b[31m"\\#'
+    with dial(port) as client:
+        client.sendall(client_hello(name))
+        assert read_line(client) == "held"
+        (line,) = daemon.stats.sessions()
+        assert " sni=a#20b#0A0x9:#20srv=evil#1B[31m\"\\#23 " in line
+        told = run([programs.SLUICECTL, "--socket", daemon.control_socket, "sessions", "--json"]).stdout
+        (session,) = json.loads(told)
+        assert (session["srv"], session["sni"]) == ("s1", 'a#20b#0A0x9:#20srv=evil#1B[31m"\\#23')
+
+
+def test_bytes_that_went_through_pipes_are_counted_wherever_bytes_are(sluice, servers, relay):
+    port = free_port()
+    daemon = sluice(configuration(port, f"s1 {servers(EchoServer()).at}"), relay)
+    with dial(port) as client:
+        for _ in range(20):
+            client.sendall(bytes(100_000))
+            receive_exactly(client, 100_000)
+    rows = quiet(daemon)
+    spliced = {row["bytes_spliced"] for row in rows.values()}
+    info = daemon.stats.info()
+    assert spliced == {int(info["TotalSplicedBytesOut"])}
+    assert (spliced == {0}) == (relay == "nosplice")
+    assert int(info["TotalBytesOut"]) == 4_000_000
+
+
 @pytest.mark.reference
 def test_shutdown_sessions_of_a_server(sluice, servers):
     port = free_port()
@@ -475,7 +508,9 @@ def test_what_is_said_of_reloads(sluice, servers):
     assert sum(worker["taken_over"] for worker in seen["workers"]) == 5
     assert [worker["generation"] for worker in seen["workers"]] == [2, 2]
     assert seen["reload"]["HandedOver"] == 5
-    daemon.write(text.replace("balance", "ballance"))
-    daemon.reload()
+    # What is only noticed (a certificate that is not used) comes first, and is not the reason.
+    noticed = text.replace("name public", "name public ssl crt /dev/null")
+    failed = daemon.reload(noticed.replace("balance", "ballance"))
+    assert "ballance" in failed.variables["STATUS"], failed
     assert "[failed: 1]" in daemon.stats.command("show proc")
     assert "the last reload failed" in sluicectl("proc") and "ballance" in sluicectl("proc")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -64,9 +65,7 @@ class Family:
         self.masters.append(master)
         if wait:
             # Ready with what ran, then with what the file says.
-            self.first.notifications.wait_for(30, seen, RELOADING="1")
-            started = len(self.first.notifications.messages) - 1
-            self.first.notifications.wait_for(30, started, READY="1")
+            self.first.notifications.wait_for_reload(seen)
             self.note()
         return master
 
@@ -193,8 +192,6 @@ def test_a_newcomer_that_dies_in_the_middle_leaves_the_first_one_going_on(family
     port = free_port()
     daemon = family(configuration(port, servers(EchoServer()).at))
     door = f"{daemon.socket}.keeper"
-    import socket
-
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as heir:
         heir.connect(door)
         heir.send(b"TAKE=1")
@@ -209,6 +206,27 @@ def test_a_newcomer_that_dies_in_the_middle_leaves_the_first_one_going_on(family
         assert any(b"sluice.ledger." in packet for packet in packets)
         assert ask(port) == "hello", "workers need no master"
     wait_until(lambda: "has not taken over" in daemon.first.log)
+    daemon.first.reload()
+    assert ask(port) == "hello"
+    assert daemon.masters[0].poll() is None
+
+
+def test_who_asked_during_a_hand_over_and_left_holds_nobody_up(family, servers):
+    """The first master would stand still when the hand-over is over: nobody is there any more to answer it."""
+    port = free_port()
+    daemon = family(configuration(port, servers(EchoServer()).at))
+    held = min(daemon.workers)
+    os.kill(held, signal.SIGSTOP)
+    daemon.masters[0].send_signal(signal.SIGUSR2)
+    wait_until(lambda: "generation 2 serves" in daemon.first.log, what="the hand-over, which waits for one that stands still")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as heir:
+        heir.connect(f"{daemon.socket}.keeper")
+        heir.send(b"TAKE=1")
+        heir.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            heir.recv(8192)
+    os.kill(held, signal.SIGCONT)
+    wait_until(lambda: held not in daemon.workers, 20, "the end of the hand-over")
     daemon.first.reload()
     assert ask(port) == "hello"
     assert daemon.masters[0].poll() is None

@@ -13,7 +13,7 @@ from harness.ports import free_port
 from harness.servers import EchoServer, HoldingServer, NamingServer
 from harness.waiting import wait_until
 from test_reload import Load, configuration
-from test_rollback import hit_new_worker
+from test_rollback import ATTEMPTS, hit_new_worker
 
 UPGRADES = int(os.environ.get("SLUICE_UPGRADES", "4"))
 """How often the binary is replaced under load."""
@@ -198,7 +198,7 @@ def test_an_upgrade_to_another_layout_that_fails_after_the_exec_goes_back(instal
     port = free_port()
     daemon, installation = installed(configuration(port, server.at))
     daemon.expects_crash = True
-    for _ in range(20):
+    for _ in range(ATTEMPTS):
         wait_until(lambda: len(daemon.workers()) == daemon.workers_wanted, what="the workers of one generation alone")
         clients = [dial(port) for _ in range(10)]
         workers = {worker.pid for worker in daemon.workers()}

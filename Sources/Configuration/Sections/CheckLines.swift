@@ -181,13 +181,11 @@ extension ConfigurationReader {
   ) throws(Diagnostic) -> [UInt8] {
     let word = try statement.require(isBinary ? "bytes in hexadecimal" : "a string")
     guard isBinary else { return Array(word.text.utf8) }
-    let digits = word.text.utf8.map(\.hexadecimalValue)
-    let values = digits.compactMap { $0 }
-    guard !values.isEmpty, values.count == digits.count, values.count % 2 == 0 else {
+    guard let bytes = word.text.hexadecimalBytes, !bytes.isEmpty else {
       throw statement.span(of: word).error(
         "'\(word.text)' is not hexadecimal", hint: "expected pairs of digits, such as 50494e47")
     }
-    return stride(from: 0, to: values.count, by: 2).map { values[$0] << 4 | values[$0 + 1] }
+    return bytes
   }
 
   private func readCheckComment(_ statement: inout Statement) throws(Diagnostic) -> String? {

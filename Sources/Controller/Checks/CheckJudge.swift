@@ -128,7 +128,7 @@ struct CheckJudge {
         patterns[text]?.isFound(in: Array(String(answer.status).utf8)) ?? false
       case .header(let name, let value, let isWhole):
         answer.headers.contains { header in
-          matches(name, header.name) && isValue(value, of: header.value, isWhole: isWhole)
+          isName(name, header.name) && isValue(value, of: header.value, isWhole: isWhole)
         }
       default: false
       }
@@ -178,9 +178,14 @@ struct CheckJudge {
   }
 
   /// Names of headers have no case, and come in small letters.
+  private func isName(_ wanted: CheckText, _ name: String) -> Bool {
+    guard wanted.method != .expression else { return matches(wanted, name) }
+    return matches(CheckText(wanted.method, wanted.text.lowercased()), name)
+  }
+
   private func matches(_ wanted: CheckText, _ text: String) -> Bool {
     switch wanted.method {
-    case .exact: wanted.text == text || wanted.text.lowercased() == text
+    case .exact: wanted.text == text
     case .prefix: text.hasPrefix(wanted.text)
     case .suffix: text.hasSuffix(wanted.text)
     case .part: Array(text.utf8).contains(run: Array(wanted.text.utf8))

@@ -88,7 +88,8 @@ struct WorkerTable {
       String(index), String(lane[.pid].value), String(lane[.generation].value),
       String(lane[.workerSlot].value), "\(state)", String(sessions[.currentShare].value),
       String(lane[.laps].value), String(lane[.pipesUsed].value), String(lane[.pipesFree].value),
-      String(lane[.bytesRelayed].value), String(lane[.acceptPauses].value),
+      String(sessions[.bytesUp].value &+ sessions[.bytesDown].value),
+      String(lane[.acceptPauses].value),
       String(lane[.droppedLogs].value), String(UInt64.wallClock.since(lane[.started].value)),
       String(lane[.handedOver].value), String(lane[.takenOver].value),
     ]

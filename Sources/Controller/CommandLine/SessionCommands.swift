@@ -104,10 +104,22 @@ extension SessionRecord {
       + "rq[f=0h,i=0,an=00h,ax=] rp[f=0h,i=0,an=00h,ax=] "
       + "scf=[0,0h,fd=-1,rex=\(client),wex=] scb=[0,0h,fd=-1,rex=\(server),wex=] "
       + "exp=\(expiry) rc=0 c_exp= phase=\(phase) dst=\(destinationAddress) "
-      + "to=\(serverAddress) sni=\(serverName) bin=\(bytesUp) bout=\(bytesDown) "
+      + "to=\(serverAddress) sni=\(Self.word(serverName)) bin=\(bytesUp) bout=\(bytesDown) "
       + "idle=\(Self.time(idleMilliseconds)) "
       + "splice=\(isUploadSpliced ? "up" : "")\(isDownloadSpliced ? "down" : "")"
       + (isOrphan ? " orphan=1\n" : "\n")
+  }
+
+  /// A client's word as one word of a line, whatever is in it: `#` and two digits stand for a byte, as
+  /// in the lines of the log.
+  private static func word(_ text: String) -> String {
+    text.utf8.reduce(into: "") { word, byte in
+      switch byte {
+      case 0x21...0x7e where byte != UInt8(ascii: "#"):
+        word.unicodeScalars.append(Unicode.Scalar(byte))
+      default: word += "#" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+      }
+    }
   }
 
   /// The two largest units that are not zero, as the reference shortens times: `1h5m`.

@@ -62,8 +62,8 @@ extension ServerKeeper {
     server.gauges[.health].store(UInt64(health.value))
     server.gauges[.checkCode].store(result.error.map { UInt64($0.code) } ?? 0)
     server.gauges[.checkDuration].store(result.milliseconds)
-    server.gauges[.checkStatus].store(result.status.rawValue)
     board.note(result, of: id)
+    server.gauges[.checkStatus].store(result.status.rawValue)
     if !result.hasPassed, !wasFullyDown { server.gauges[.checksFailed].fetchAdd(1) }
 
     if change != .none || previous != result.status { logCheck(result, health, of: server) }

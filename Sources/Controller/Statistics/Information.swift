@@ -129,7 +129,8 @@ struct Information {
         58, "DroppedLogs", "MGPV", .number(lanes(.droppedLogs)), "Log lines that could not be sent"),
       field(59, "BusyPolling", "MGPV", .number(0), "Always 0"),
       field(60, "FailedResolutions", "MGPV", .number(0), "Not measured"),
-      field(61, "TotalBytesOut", "MGPV", .wide(lanes(.bytesRelayed)), "Bytes relayed"),
+      field(
+        61, "TotalBytesOut", "MGPV", .wide(total(.bytesUp) &+ total(.bytesDown)), "Bytes relayed"),
       field(
         62, "TotalSplicedBytesOut", "MGPV", .wide(total(.bytesSpliced)),
         "Bytes relayed through pipes"),

@@ -89,9 +89,7 @@ class Daemon:
             self.write(configuration)
         seen = len(self.notifications.messages)
         self.process.send_signal(by)
-        self.notifications.wait_for(timeout, seen, RELOADING="1")
-        started = len(self.notifications.messages) - 1
-        return self.notifications.wait_for(timeout, started, READY="1")
+        return self.notifications.wait_for_reload(seen, timeout)
 
     def stop(self, by=signal.SIGTERM, timeout=10.0):
         """Ends it, waits until no process of it is left, and returns the exit status."""

@@ -72,6 +72,12 @@ class NotifySocket:
         )
         return found[0]
 
+    def wait_for_reload(self, since, timeout=30.0):
+        """The end of a reload: the READY that follows its RELOADING, whatever else has come by then."""
+        reloading = self.wait_for(timeout, since, RELOADING="1")
+        began = next(number for number, message in enumerate(self.messages) if message is reloading)
+        return self.wait_for(timeout, began, READY="1")
+
     def close(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as farewell:
             farewell.sendto(b"", self.path)
